@@ -1,0 +1,121 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { tooOldNode } from './support/node.ts'
+import { root } from './support/repository.ts'
+
+/** What `holdfast` exports at run time: adding or removing a name here is a change of the public API. */
+const publicNames = [
+  'ClosedError',
+  'DeadlockError',
+  'EventBus',
+  'FencedOutError',
+  'InvalidRequestError',
+  'LockBusyError',
+  'LockLostError',
+  'LockTimeoutError',
+  'NotHeldError',
+  'ResourceLockError',
+  'ResourceLockManager',
+  'StoreUnavailableError',
+  'defer',
+  'exponential',
+  'fail',
+  'fileResource',
+  'fileTarget',
+  'getEventBus',
+  'isResourceLockError',
+  'memoryStore',
+  'onContention',
+  'optimisticUpdate',
+  'retry',
+  'retryAfter',
+  'sqliteStore',
+]
+
+const run = promisify(execFile)
+
+describe('the packed package, installed into an empty project', () => {
+  let project: string
+
+  beforeAll(async () => {
+    if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist is missing: run `npm run build` first')
+    project = await mkdtemp(join(tmpdir(), 'holdfast-package-'))
+    await install(project)
+  }, 120_000)
+
+  afterAll(() => rm(project, { recursive: true, force: true }))
+
+  const evaluate = async (script: string, node: readonly string[] = [process.execPath]): Promise<unknown> => {
+    const [command = '', ...args] = node
+    const { stdout } = await run(command, [...args, '--input-type=module', '--eval', script], { cwd: project })
+    return JSON.parse(stdout)
+  }
+
+  test('exports exactly the public names', async () => {
+    const script = `console.log(JSON.stringify(Object.keys(await import('holdfast')).sort()))`
+    expect(await evaluate(script)).toEqual(publicNames.toSorted())
+  })
+
+  test('is the same module for require()', async () => {
+    const script = `
+      import { createRequire } from 'node:module'
+      const required = createRequire(process.cwd() + '/')('holdfast')
+      console.log(JSON.stringify(required.ResourceLockManager === (await import('holdfast')).ResourceLockManager))`
+    expect(await evaluate(script)).toBe(true)
+  })
+
+  test('has types that compile in a strict project', async () => {
+    const compilerOptions = {
+      noEmit: true,
+      strict: true,
+      module: 'nodenext',
+      target: 'es2022',
+      lib: ['es2022', 'esnext.disposable'],
+      typeRoots: [join(root, 'node_modules/@types')],
+      types: ['node'],
+    }
+    await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+    await writeFile(
+      join(project, 'use.ts'),
+      `import * as holdfast from 'holdfast'\nexport const all: object = holdfast\n`,
+    )
+    const complaints = await run(join(root, 'node_modules/.bin/tsc'), { cwd: project }).then(
+      ({ stdout }) => stdout,
+      ({ stdout }: { stdout: string }) => stdout,
+    )
+    expect(complaints).toBe('')
+  })
+
+  test('carries no sources, tests or build state', async () => {
+    const { stdout } = await run('npm', ['pack', '--dry-run', '--json'], { cwd: root })
+    const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+    const outside = files
+      .map(({ path }) => path)
+      .filter((path) => !/^(?:dist\/|(?:package\.json|LICENSE|README\.md)$)/.test(path))
+    expect(outside).toEqual([])
+  })
+
+  test('says in one sentence that an older Node is not enough', async () => {
+    const script = `
+      const message = await import('holdfast').then(() => 'imported', (error) => error.message)
+      console.log(JSON.stringify({ message, version: process.versions.node }))`
+    const { message, version } = (await evaluate(script, await tooOldNode())) as { message: string; version: string }
+    expect(message).toMatch(/^[^\n]*\bNode(?:\.js)? 22\.14\b[^\n]*\.$/)
+    expect(message).toContain(version)
+  })
+})
+
+async function install(project: string): Promise<void> {
+  const packed = join(project, 'packed')
+  await mkdir(packed)
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', packed], { cwd: root })
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
+  await writeFile(join(project, 'package.json'), JSON.stringify({ private: true }))
+  const quietly = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
+  await run('npm', ['install', ...quietly, join(packed, filename)], { cwd: project })
+}
