@@ -1,0 +1,118 @@
+import { formatDuration } from './duration.ts'
+import type { Claim, DeadlockLink, LockInfo, Loss, LossKind } from './model.ts'
+
+/** What a message about a resource in use is made of. */
+export interface Contention {
+  readonly resources: readonly Claim[]
+  readonly holders: readonly LockInfo[]
+  readonly ahead: number
+}
+
+const SHOWN = 3
+
+/**
+ * Why a request was not granted at once, who stands in the way, and what to do.
+ *
+ * @param nowMs wall-clock time, for "how long ago". Default: this process's clock.
+ */
+export function busyMessage(contention: Contention, nowMs: number = Date.now()): string {
+  return `${names(contention.resources)} is not free: ${obstacles(contention, nowMs)}. Try again later, or wait for it (waitTimeout).`
+}
+
+/** Why a request was still not granted after `waitTimeout`; otherwise as {@link busyMessage}. */
+export function timeoutMessage(contention: Contention, waitedMs: number, nowMs: number = Date.now()): string {
+  const waited = `${names(contention.resources)} did not become free within ${formatDuration(waitedMs)}`
+  return `${waited}: ${obstacles(contention, nowMs)}. Wait longer (waitTimeout), or try again later.`
+}
+
+/** How a lease was lost, and what its former holder has to do now. */
+export function lostMessage(lease: { readonly resources: readonly Claim[]; readonly loss: Loss }): string {
+  const lost = `The lock on ${names(lease.resources)} was lost: ${howLost(lease.loss)}.`
+  return `${lost} Others may have changed it since. Stop, check what you did under it, and lock it again. ${prevention(lease.loss)}`.trimEnd()
+}
+
+/** The circle of a deadlock, one link after the other, and how to get out of it. */
+export function deadlockMessage(cycle: readonly DeadlockLink[], nowMs: number = Date.now()): string {
+  const links = cycle.map((link) => `\n  ${linkText(link, nowMs)}`).join('')
+  return `Waiting would never end, because all of these wait for each other:${links}\n${wayOut(cycle)}`
+}
+
+function obstacles({ holders, ahead }: Contention, nowMs: number): string {
+  const all = holders.slice(0, SHOWN).map((holder) => holderText(holder, nowMs))
+  if (holders.length > SHOWN) all.push(`${holders.length - SHOWN} more hold parts of it`)
+  if (ahead > 0) all.push(ahead === 1 ? '1 request waits in front' : `${ahead} requests wait in front`)
+  return all.length > 0 ? all.join('; ') : 'it was held a moment ago'
+}
+
+function holderText(holder: LockInfo, nowMs: number): string {
+  const why = holder.reason === undefined ? '' : `, reason: '${holder.reason}'`
+  const since = `since ${time(holder.lockedAt)} (${ago(holder.lockedAt, nowMs)})`
+  const until = `until ${time(holder.expiresAt)} (${inHowLong(holder.expiresAt, nowMs)})`
+  return `${holder.agentId} holds ${name(holder)} (${holder.mode}${why}) ${since} ${until}`
+}
+
+const HOW_LOST: Readonly<Record<LossKind, string>> = {
+  expired: 'its lease ran out',
+  forced: 'somebody ended it by force',
+  epoch: 'the store lost its data',
+  unreachable: 'the store gave no answer until the lease had to be taken for over',
+  closed: 'its lock manager was closed',
+}
+
+function howLost({ kind, by, reason }: Loss): string {
+  const what = by === undefined ? HOW_LOST[kind] : `${by} ended it by force`
+  return reason === undefined ? what : `${what}, reason: '${reason}'`
+}
+
+function prevention(loss: Loss): string {
+  return loss.kind === 'expired' ? 'A longer timeout, or autoExtend, keeps it for longer.' : ''
+}
+
+function linkText(link: DeadlockLink, nowMs: number): string {
+  const does = link.state === 'holds' ? 'holds' : 'waits for'
+  return `${link.agentId} ${does} ${link.resourceId} (${link.mode}) since ${time(link.since)} (${ago(link.since, nowMs)})`
+}
+
+function wayOut(cycle: readonly DeadlockLink[]): string {
+  if (cycle.some((link) => wantsUpgrade(link, cycle))) {
+    return 'A shared lock cannot become an exclusive one: release it first, or ask for the exclusive one from the start.'
+  }
+  return 'Release what you hold and try again, or ask for all of it in one request.'
+}
+
+function wantsUpgrade(waiter: DeadlockLink, cycle: readonly DeadlockLink[]): boolean {
+  if (waiter.state !== 'waits' || waiter.mode !== 'exclusive') return false
+  return cycle.some(
+    (link) =>
+      link.state === 'holds' &&
+      link.mode === 'shared' &&
+      link.agentId === waiter.agentId &&
+      link.resourceId === waiter.resourceId,
+  )
+}
+
+function names(claims: readonly Claim[]): string {
+  const [first] = claims
+  if (first === undefined) return 'The resource'
+  const others = claims.length - 1
+  return others === 0 ? name(first) : `${name(first)} (with ${others} more)`
+}
+
+/** A claim as its user may have written it. */
+function name({ resourceId, scope }: Pick<Claim, 'resourceId' | 'scope'>): string {
+  if (scope === 'node') return resourceId
+  return resourceId.endsWith(':') ? `${resourceId}**` : `${resourceId}/**`
+}
+
+function time(date: Date): string {
+  return Number.isNaN(date.getTime()) ? 'an unknown time' : date.toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function ago(date: Date, nowMs: number): string {
+  return `${formatDuration(nowMs - date.getTime())} ago`
+}
+
+function inHowLong(date: Date, nowMs: number): string {
+  const leftMs = date.getTime() - nowMs
+  return leftMs > 0 ? `in ${formatDuration(leftMs)}` : 'now'
+}

@@ -1,0 +1,140 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, join, relative, sep } from 'node:path'
+import { InvalidRequestError, isResourceLockError } from './errors.ts'
+import { checkOptions } from './options.ts'
+import { caseOnDisk, realPath } from './real-path.ts'
+import { parseResource } from './resource.ts'
+import { show } from './show.ts'
+
+export interface FileResourceOptions {
+  /** The folder that ids are relative to. Default: the root of the git working tree that contains the file. */
+  readonly root?: string
+}
+
+/**
+ * The canonical `file:` id of a path: the same for every way to write it, on every platform, so that two spellings of
+ * one file are one lock. Symbolic links are resolved as far as the path exists, case is as on the disk, `/` separates.
+ * The id is relative to the root, so it is the same in every checkout; see `root`.
+ *
+ * A `/**` at the end stays: the folder with everything under it. Any other character is plain text, percent signs and
+ * glob characters included; `**` elsewhere is refused, because it looks like a pattern and would not be one.
+ *
+ * @param path relative ones start at the working directory; the file need not exist
+ * @throws InvalidRequestError if the path lies outside the root or in no working tree, if its name cannot be a
+ *   resource id (control characters, more than 1024 bytes), or if the file system refuses to look
+ */
+export function fileResource(path: string, options: FileResourceOptions = {}): `file:${string}` {
+  checkOptions(options, ['root'], 'fileResource')
+  checkPath(path)
+  const { folder, isTree } = splitTree(path)
+  const real = resolveOrRefuse(folder)
+  const root = options.root === undefined ? treeOrRefuse(real, path) : rootOrRefuse(options.root)
+  if (!isInside(real, root)) throw new InvalidRequestError(outside(path, real, root))
+  const segments = relative(root, caseOnDisk(real, root)).split(sep)
+  if (segments.includes('**'))
+    throw new InvalidRequestError(`${show(path)} leads to a file named '**', which no id can name.`)
+  const id = `file:${segments.join('/')}` as const
+  if (!isTree) return checkId(id, path)
+  return checkId(id === 'file:' ? 'file:**' : `${id}/**`, path)
+}
+
+function checkPath(path: unknown): asserts path is string {
+  if (typeof path !== 'string' || path === '') throw new InvalidRequestError(`${show(path)} is not a path.`)
+  if (path.startsWith('file:')) {
+    throw new InvalidRequestError(`${show(path)} is an id or a URL already: fileResource takes a path.`)
+  }
+  if (/\p{Cc}/u.test(path)) {
+    throw new InvalidRequestError(`${show(path)} has a control character, which no resource id may have.`)
+  }
+}
+
+function splitTree(path: string): { readonly folder: string; readonly isTree: boolean } {
+  const segments = path.split(sep === '/' ? '/' : /[\\/]/)
+  const isTree = segments.at(-1) === '**'
+  const folder = isTree ? path.slice(0, -'**'.length) || '.' : path
+  if ((isTree ? segments.slice(0, -1) : segments).includes('**')) {
+    throw new InvalidRequestError(`${show(path)}: '**' may only stand at the end, after a '/'.`)
+  }
+  return { folder, isTree }
+}
+
+function resolveOrRefuse(path: string): string {
+  try {
+    return realPath(path)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new InvalidRequestError(`${show(path)} cannot be resolved: ${why}.`, { cause })
+  }
+}
+
+function rootOrRefuse(root: string): string {
+  checkPath(root)
+  const real = resolveOrRefuse(root)
+  if (existsSync(real)) return real
+  throw new InvalidRequestError(`root: ${show(root)} does not exist.`)
+}
+
+function treeOrRefuse(real: string, path: string): string {
+  const tree = workingTreeOf(real)
+  if (tree !== undefined) return tree
+  const where = real === path ? '' : ` (${show(real)})`
+  throw new InvalidRequestError(
+    `${show(path)}${where} is in no git working tree: say what it is relative to, with { root }.`,
+  )
+}
+
+function isInside(path: string, root: string): boolean {
+  const way = relative(root, path)
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)
+}
+
+function outside(path: string, real: string, root: string): string {
+  const where = real === path ? '' : `: it is ${show(real)}`
+  return `${show(path)} lies outside the root ${show(root)}${where}. Lock it under the root it belongs to.`
+}
+
+function checkId<Id extends string>(id: Id, path: string): Id {
+  try {
+    parseResource(id)
+    return id
+  } catch (cause) {
+    if (!isResourceLockError(cause, 'INVALID')) throw cause
+    throw new InvalidRequestError(`${show(path)} cannot be locked: ${cause.message}`, { cause })
+  }
+}
+
+/**
+ * The root of the git working tree that contains a path. A linked worktree is a working tree of its own; a submodule
+ * belongs to the tree that it is in, so that a tree lock of that one covers it, and `file:a` is not two files.
+ *
+ * @param real a path as {@link realPath} gives it
+ * @returns `undefined` where there is none
+ */
+export function workingTreeOf(real: string): string | undefined {
+  let outermost: string | undefined
+  for (let folder = real; ; folder = dirname(folder)) {
+    const git = gitOf(folder)
+    if (git === 'tree') return folder
+    if (git === 'submodule') outermost = folder
+    if (dirname(folder) === folder) return outermost
+  }
+}
+
+// git keeps a submodule in `.git/modules/…` of the tree around it, and a linked worktree (of a submodule too) in `…/worktrees/NAME`.
+const SUBMODULE = /^gitdir:.*\.git[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/]/
+const LINKED_WORKTREE = /[\\/]worktrees[\\/][^\\/]+\s*$/
+
+function gitOf(folder: string): 'tree' | 'submodule' | 'none' {
+  const link = readGit(join(folder, '.git'))
+  if (link === undefined) return 'none'
+  return SUBMODULE.test(link) && !LINKED_WORKTREE.test(link) ? 'submodule' : 'tree'
+}
+
+/** @returns what a `.git` file says, nothing for a folder, `undefined` where there is neither */
+function readGit(git: string): string | undefined {
+  try {
+    return readFileSync(git, 'utf8')
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EISDIR' ? '' : undefined
+  }
+}
