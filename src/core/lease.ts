@@ -1,0 +1,324 @@
+import { inspect } from 'node:util'
+import { Deadline, Stopwatch, type Timer } from './clock.ts'
+import { type Duration, parseDuration } from './duration.ts'
+import { lostMessage } from './error-messages.ts'
+import { InvalidRequestError, LockLostError, NotHeldError } from './errors.ts'
+import { dateOf, previousOf } from './info.ts'
+import type { Lock, Wanted } from './lock.ts'
+import type { Claim, Loss, Mode, PreviousHolder } from './model.ts'
+import { LEASE_LIMITS, type LockRequest } from './request.ts'
+import type { Holder, Session } from './session.ts'
+import type { ExtendOutcome, GrantView, RequestRef } from './store.ts'
+import type { Reply } from './pipeline.ts'
+
+type State = 'held' | 'releasing' | 'released' | 'lost'
+
+/** How much of a lease passes before it is renewed, and how much that varies so that renewals spread out. */
+const RENEW_AFTER = 1 / 3
+const RENEW_JITTER = 0.1
+
+const NO_HANDLERS: ReadonlySet<(wanted: Wanted) => unknown> = new Set()
+
+/**
+ * The one implementation of {@link Lock}. A lease is held until it was released or lost, and it is lost for good.
+ *
+ * It judges by its own deadline, which comes before the store's: measured from when the request was sent, and checked
+ * in every call as well as by a timer. An answer that did not arrive never moves it.
+ */
+export class Lease implements Lock, Holder {
+  readonly #session: Session
+  readonly #request: LockRequest
+  readonly #ref: RequestRef
+  readonly #grant: GrantView
+  readonly #since: Stopwatch
+  #state: State = 'held'
+  #deadline: Deadline
+  #expiresAt: Date
+  #loss: LockLostError | undefined
+  #releasing: Promise<boolean> | undefined
+  #controller: AbortController | undefined
+  #outer: AbortSignal | undefined
+  #deadlineTimer: Timer | undefined
+  #renewTimer: Timer | undefined
+  /** Something that would move the deadline has been asked for and not been answered. */
+  #isOverdue: boolean
+  #handlers = NO_HANDLERS
+  #wanted = 0
+
+  /** @param isConfirmed whether the store knows that the grant has arrived */
+  constructor(
+    session: Session,
+    request: LockRequest,
+    ref: RequestRef,
+    grant: GrantView,
+    deadline: Deadline,
+    isConfirmed: boolean,
+  ) {
+    this.#session = session
+    this.#request = request
+    this.#ref = ref
+    this.#grant = grant
+    this.#deadline = deadline
+    this.#isOverdue = !isConfirmed
+    this.#since = new Stopwatch(session.clock)
+    this.#expiresAt = dateOf(grant.expiresAt, session.time)
+    this.#watch()
+    if (request.autoExtend) this.#renewLater()
+  }
+
+  /** The proof of ownership, for re-entry into this lock. Not to be had from outside this package. */
+  static refOf(lock: Lock): RequestRef {
+    if (lock instanceof Lease) return lock.#ref
+    throw new InvalidRequestError('holding: this is not a lock that was acquired with this package.')
+  }
+
+  get id(): number {
+    return this.#ref.id
+  }
+
+  get resources(): readonly Claim[] {
+    return this.#request.claims
+  }
+
+  get resourceId(): string {
+    return this.#request.claims[0]?.resourceId ?? ''
+  }
+
+  get agentId(): string {
+    return this.#request.agentId
+  }
+
+  get mode(): Mode {
+    return this.#request.claims.some(({ mode }) => mode === 'exclusive') ? 'exclusive' : 'shared'
+  }
+
+  get fencingToken(): number {
+    return this.#grant.fence
+  }
+
+  get lockedAt(): Date {
+    return new Date(this.#grant.wallLockedAt)
+  }
+
+  get expiresAt(): Date {
+    return new Date(this.#expiresAt)
+  }
+
+  get previous(): PreviousHolder | undefined {
+    const last = this.#grant.previous.toSorted((a, b) => b.wallUntil - a.wallUntil)[0]
+    return last === undefined ? undefined : previousOf(last)
+  }
+
+  get signal(): AbortSignal {
+    // Made when first asked for: most locks are held without anybody looking.
+    this.#controller ??= new AbortController()
+    if (this.#loss !== undefined) this.#controller.abort(this.#loss)
+    const { signal } = this.#controller
+    return this.#outer === undefined ? signal : AbortSignal.any([signal, this.#outer])
+  }
+
+  get isHeld(): boolean {
+    this.#check()
+    return this.#state === 'held'
+  }
+
+  remainingMs(): number {
+    this.#check()
+    return this.#state === 'held' ? Math.max(0, this.#deadline.remainingMs()) : 0
+  }
+
+  assertHeld(): void {
+    this.#check()
+    if (this.#loss !== undefined) throw this.#loss
+    if (this.#state !== 'held') throw this.#notHeld()
+  }
+
+  async extend(duration?: Duration): Promise<void> {
+    const ttlMs = duration === undefined ? this.#request.ttlMs : parseDuration(duration, 'duration', LEASE_LIMITS)
+    this.assertHeld()
+    const reply = await this.#session.pipeline.run({ type: 'extend', ...this.#ref, ttlMs, automatic: false })
+    this.#onExtended(reply)
+    this.assertHeld()
+    if (reply.outcome.type === 'extended') {
+      this.#session.observer.extended(this.#request, this.fencingToken, reply.outcome.cursor)
+    }
+  }
+
+  onWanted(handler: (wanted: Wanted) => unknown): () => void {
+    // Each subscription ends by itself, also if one handler is given twice.
+    const called = (wanted: Wanted): unknown => handler(wanted)
+    this.#handlers = new Set([...this.#handlers, called])
+    if (this.#wanted > 0) this.#tell(called)
+    return () => {
+      this.#handlers = new Set([...this.#handlers].filter((each) => each !== called))
+    }
+  }
+
+  release(): Promise<boolean> {
+    this.#check()
+    this.#releasing ??= this.#state === 'held' ? this.#release() : Promise.resolve(false)
+    return this.#releasing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release()
+  }
+
+  toJSON(): object {
+    const { resources, agentId, mode, fencingToken, lockedAt, expiresAt, isHeld } = this
+    return { resources, agentId, mode, fencingToken, lockedAt, expiresAt, isHeld }
+  }
+
+  [inspect.custom](): string {
+    return `Lock ${inspect(this.toJSON())}`
+  }
+
+  /** Makes the lock's signal abort when this one does, too. */
+  follow(outer: AbortSignal): void {
+    this.#outer = outer
+  }
+
+  /** Why the lock was lost, if it was. */
+  get loss(): LockLostError | undefined {
+    this.#check()
+    return this.#loss
+  }
+
+  /** The store knows that the grant has arrived: the lease is full from when it was told. */
+  confirmed(deadline: Deadline): void {
+    if (this.#state !== 'held') return
+    this.#prolong(deadline)
+  }
+
+  /** Somebody started to wait for this lock. */
+  want(waiters: number): void {
+    this.#wanted = waiters
+    for (const handler of this.#handlers) this.#tell(handler)
+  }
+
+  /** The session was taken for dead: is the lease still there? */
+  verify(): void {
+    this.#extendQuietly(0)
+  }
+
+  /** Ends the handle for good. What may still stand at the store is released as soon as it can be reached. */
+  lose(loss: Loss, cursor: string | null = null): void {
+    if (this.#hasEnded()) return
+    const wasReleasing = this.#state === 'releasing'
+    this.#state = 'lost'
+    this.#loss = new LockLostError(lostMessage({ resources: this.resources, loss }), { loss, resources: this.resources })
+    this.#stop()
+    if (this.#session.removeLease(this)) {
+      this.#session.observer.lost(this.#request, this.fencingToken, this.#since.elapsedMs(), loss, cursor)
+    }
+    if (!wasReleasing && loss.kind !== 'forced' && loss.kind !== 'epoch') this.#letGo(loss.kind !== 'closed')
+    this.#controller?.abort(this.#loss)
+  }
+
+  async #release(): Promise<boolean> {
+    this.#state = 'releasing'
+    this.#renewTimer?.cancel()
+    const step = { type: 'release', ...this.#ref, expired: false } as const
+    try {
+      const { outcome } = await this.#session.pipeline.run(step)
+      if (outcome.released) this.#endReleased(outcome.cursor)
+      else this.lose({ kind: 'expired' })
+    } catch (error) {
+      if (this.#hasEnded()) return false
+      this.#letGo(false)
+      this.#endReleased(null)
+      throw error
+    }
+    return this.#loss === undefined
+  }
+
+  #hasEnded(): boolean {
+    return this.#state === 'released' || this.#state === 'lost'
+  }
+
+  #endReleased(cursor: string | null): void {
+    if (this.#hasEnded()) return
+    this.#state = 'released'
+    this.#stop()
+    if (this.#session.removeLease(this)) {
+      this.#session.observer.released(this.#request, this.fencingToken, this.#since.elapsedMs(), cursor)
+    }
+  }
+
+  #letGo(expired: boolean): void {
+    this.#session.pipeline.send({ type: 'release', ...this.#ref, expired })
+  }
+
+  #check(): void {
+    if (!this.#hasEnded() && this.#deadline.remainingMs() <= 0) {
+      this.lose({ kind: this.#isOverdue ? 'unreachable' : 'expired' })
+    }
+  }
+
+  #watch(): void {
+    this.#deadlineTimer?.cancel()
+    this.#deadlineTimer = this.#session.clock.after(Math.ceil(Math.max(0, this.#deadline.remainingMs())), () => {
+      this.#check()
+      if (!this.#hasEnded()) this.#watch()
+    })
+  }
+
+  #prolong(deadline: Deadline): void {
+    this.#isOverdue = false
+    if (deadline.remainingMs() <= this.#deadline.remainingMs()) return
+    this.#deadline = deadline
+    this.#watch()
+  }
+
+  #onExtended({ outcome, answer, sent }: Reply<ExtendOutcome>): void {
+    if (this.#state !== 'held') return
+    this.#check()
+    // The same answer may hold a message that says why, and comes right after this.
+    if (outcome.type === 'gone') return queueMicrotask(() => this.lose({ kind: 'expired' }))
+    this.#expiresAt = dateOf(outcome.expiresAt, answer)
+    const leaseMs = outcome.expiresAt - answer.now
+    this.#prolong(new Deadline(sent, leaseMs))
+    // It has come up against its longest hold: renewing it again would change nothing.
+    if (leaseMs < this.#request.ttlMs) this.#renewTimer?.cancel()
+  }
+
+  #renewLater(): void {
+    const spread = 1 + RENEW_JITTER * (2 * Math.random() - 1)
+    const afterMs = this.#request.ttlMs * RENEW_AFTER * spread
+    this.#renewTimer = this.#session.clock.after(afterMs, () => {
+      this.#isOverdue = true
+      this.#extendQuietly(this.#request.ttlMs)
+      this.#renewLater()
+    })
+  }
+
+  #extendQuietly(ttlMs: number): void {
+    this.#session.pipeline.submit(
+      { type: 'extend', ...this.#ref, ttlMs, automatic: true },
+      // A renewal that failed is followed by the next one; the deadline stands as it did.
+      { onReply: (reply) => this.#onExtended(reply), onError: () => {} },
+    )
+  }
+
+  #stop(): void {
+    this.#deadlineTimer?.cancel()
+    this.#renewTimer?.cancel()
+  }
+
+  #tell(handler: (wanted: Wanted) => unknown): void {
+    const report = (error: unknown): void => {
+      process.emitWarning(`A handler of onWanted failed: ${String(error)}`, 'HoldfastWarning')
+    }
+    try {
+      Promise.resolve(handler({ waiters: this.#wanted })).catch(report)
+    } catch (error) {
+      report(error)
+    }
+  }
+
+  #notHeld(): NotHeldError {
+    return new NotHeldError(`The lock on ${this.resourceId} was released already: acquire it again.`, {
+      resources: this.resources,
+    })
+  }
+}

@@ -1,0 +1,90 @@
+import { type Activity, within } from './activity.ts'
+import { Acquisition } from './acquisition.ts'
+import { lostMessage } from './error-messages.ts'
+import { InvalidRequestError, isResourceLockError, LockLostError } from './errors.ts'
+import { Lease } from './lease.ts'
+import type { Lock } from './lock.ts'
+import { type AcquireOptions, type LockRequest, parseRequest } from './request.ts'
+import type { ResourceInput } from './resource.ts'
+import type { Session } from './session.ts'
+import { show } from './show.ts'
+
+/** One resource, or several that are locked all together or not at all. */
+export type Resources = ResourceInput | readonly ResourceInput[]
+
+/** What a callback under a lock gets and gives. */
+export type LockedCallback<T> = (lock: Lock) => T | PromiseLike<T>
+
+/** {@link AcquireOptions} of a call that never waits. */
+export type TryAcquireOptions = Omit<AcquireOptions, 'waitTimeout'>
+
+/** The three ways to a lock, for whichever activity asks. */
+export class Locking {
+  readonly #connect: () => Session | Promise<Session>
+
+  /** @param connect gives the session, opening the store if need be */
+  constructor(connect: () => Session | Promise<Session>) {
+    this.#connect = connect
+  }
+
+  async acquire(resources: Resources, options: AcquireOptions, activity: Activity | undefined): Promise<Lock> {
+    return this.#acquire(parseRequest(resources, options, Lease.refOf, activity))
+  }
+
+  async tryAcquire(
+    resources: Resources,
+    options: TryAcquireOptions,
+    activity: Activity | undefined,
+  ): Promise<Lock | null> {
+    try {
+      return await this.acquire(resources, { ...options, waitTimeout: 0 }, activity)
+    } catch (error) {
+      if (isResourceLockError(error, 'BUSY')) return null
+      throw error
+    }
+  }
+
+  async withLock<T>(
+    resources: Resources,
+    options: AcquireOptions,
+    fn: LockedCallback<T>,
+    activity: Activity,
+  ): Promise<T> {
+    const request = parseRequest(resources, options, Lease.refOf, activity)
+    if (typeof fn !== 'function') throw new InvalidRequestError(`withLock: ${show(fn)} is not a function.`)
+    const lock = await this.#acquire(request)
+    if (request.signal !== undefined) lock.follow(request.signal)
+    let result: T
+    try {
+      result = await within(activity, async () => fn(lock))
+    } catch (error) {
+      const loss = await endOf(lock)
+      throw loss === undefined || error === loss ? error : withCause(loss, error)
+    }
+    const loss = await endOf(lock)
+    if (loss !== undefined) throw loss
+    return result
+  }
+
+  async #acquire(request: LockRequest): Promise<Lease> {
+    const session = await this.#connect()
+    if (request.waitMs > 0) await session.listen()
+    return Acquisition.run(session, request)
+  }
+}
+
+/** Releases a lock at the end of a callback. Returns how it was lost, if it was lost before. */
+async function endOf(lock: Lease): Promise<LockLostError | undefined> {
+  if (lock.loss !== undefined) return lock.loss
+  try {
+    await lock.release()
+  } catch (error) {
+    // The work was done under the lock, and the lease ends by itself if it cannot be released now.
+    if (!isResourceLockError(error, 'UNAVAILABLE')) throw error
+  }
+  return lock.loss
+}
+
+function withCause(loss: LockLostError, cause: unknown): LockLostError {
+  return new LockLostError(lostMessage(loss), { loss: loss.loss, resources: loss.resources, cause })
+}

@@ -1,0 +1,210 @@
+import { currentActivity, detached, newActivity } from './activity.ts'
+import { AgentLocks } from './agent.ts'
+import { systemClock } from './clock.ts'
+import { type Duration, parseDuration } from './duration.ts'
+import { ClosedError, InvalidRequestError } from './errors.ts'
+import { type EventBusLike, getEventBus } from './eventbus.ts'
+import { type ForceUnlockOptions, Inspection, type ListOptions, type StaleOptions, type WatchOptions } from './inspection.ts'
+import type { Lock } from './lock.ts'
+import { type LockedCallback, Locking, type Resources, type TryAcquireOptions } from './locking.ts'
+import { createMetrics, type MetricsRegistry, noMetrics } from './metrics.ts'
+import type { GapEvent, LockEvent, LockInfo } from './model.ts'
+import { Observer } from './observer.ts'
+import { checkOptions } from './options.ts'
+import { type AcquireOptions, checkText, MAX_AGENT_BYTES } from './request.ts'
+import { Session } from './session.ts'
+import { show } from './show.ts'
+import type { StoreDriver } from './store.ts'
+
+/** How a manager works. Every option has a default. */
+export interface ManagerOptions {
+  /** A store URL, or what a store factory such as `memoryStore()` gives. Default: the embedded SQLite store. */
+  readonly store?: string | StoreDriver
+  /** Managers share locks where store and namespace are the same. Default `'default'`. */
+  readonly namespace?: string
+  /** Where this process's own transitions are published. Default: {@link getEventBus}. */
+  readonly eventBus?: EventBusLike
+  /** A prom-client registry. Default: prom-client's own. */
+  readonly registry?: MetricsRegistry
+  /** Whether to measure at all; without it prom-client is not loaded. Default true. */
+  readonly metrics?: boolean
+  /** How many different `agent_id` labels the metrics may have; further agents count as `other`. Default 1 000. */
+  readonly maxAgentLabels?: number
+  /** How often a session that waits or holds shows that it lives; after three beats missed it is dead. Default `'2s'`. */
+  readonly heartbeat?: Duration
+}
+
+const OPTIONS: readonly (keyof ManagerOptions)[] = [
+  'store',
+  'namespace',
+  'eventBus',
+  'registry',
+  'metrics',
+  'maxAgentLabels',
+  'heartbeat',
+]
+
+const NAMESPACE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u
+
+/**
+ * Locks on named resources, in one namespace of one store. It is one session there: its locks end with it.
+ *
+ * Every method rejects rather than throws; what can go wrong is a `ResourceLockError` with a stable `code`.
+ */
+export class LockManager implements AsyncDisposable {
+  readonly #options: ManagerOptions
+  readonly #openStore: (url: string | undefined) => Promise<StoreDriver>
+  readonly #closing = new AbortController()
+  readonly #locking: Locking
+  readonly #inspection: Inspection
+  #session: Session | undefined
+  #connecting: Promise<Session> | undefined
+  #closed: Promise<void> | undefined
+
+  /** @throws InvalidRequestError for an unknown option; the values are checked by {@link connect} */
+  constructor(options: ManagerOptions, openStore: (url: string | undefined) => Promise<StoreDriver>) {
+    checkOptions(options, OPTIONS, 'ResourceLockManager')
+    this.#options = Object.freeze({ ...options })
+    this.#openStore = openStore
+    const connect = (): Session | Promise<Session> => this.#session ?? this.#connected()
+    this.#locking = new Locking(connect)
+    this.#inspection = new Inspection(connect, this.#closing.signal)
+  }
+
+  /**
+   * Opens the store. Not needed: the first call does it, and a later one tries again if it failed.
+   *
+   * @throws StoreUnavailableError if the store cannot be opened
+   * @throws InvalidRequestError for an option out of its range
+   */
+  async connect(): Promise<void> {
+    await this.#connected()
+  }
+
+  /**
+   * Acquires resources, all together or not at all, waiting in line if it must.
+   *
+   * @throws LockBusyError with `waitTimeout` 0, if it is not free
+   * @throws LockTimeoutError if it was not free within `waitTimeout`
+   * @throws DeadlockError if waiting could never end
+   * @throws StoreUnavailableError if the store did not answer
+   * @throws InvalidRequestError for a value out of its range, or an unknown option
+   * @throws ClosedError once the manager is closed
+   */
+  async acquire(resources: Resources, options: AcquireOptions): Promise<Lock> {
+    return this.#locking.acquire(resources, options, currentActivity())
+  }
+
+  /** As {@link acquire}, but `null` instead of waiting. */
+  async tryAcquire(resources: Resources, options: TryAcquireOptions): Promise<Lock | null> {
+    return this.#locking.tryAcquire(resources, options, currentActivity())
+  }
+
+  /**
+   * Runs `fn` while the lock is held, and releases it however `fn` ends. What `fn` does is one sequential activity:
+   * inside of it deadlocks are found, and `reentrant` knows what is held.
+   *
+   * @throws LockLostError if the lock was lost meanwhile, whatever `fn` did; its error, if any, is the `cause`
+   */
+  async withLock<T>(resources: Resources, options: AcquireOptions, fn: LockedCallback<T>): Promise<T> {
+    return this.#locking.withLock(resources, options, fn, currentActivity() ?? newActivity())
+  }
+
+  /** Whether any lease covers the resource; for a tree: the whole of it. Waiters do not count. */
+  isLocked(resource: string): Promise<boolean> {
+    return this.#inspection.isLocked(resource)
+  }
+
+  /** Who holds the resource; of several readers the earliest. */
+  getOwner(resource: string): Promise<string | null> {
+    return this.#inspection.getOwner(resource)
+  }
+
+  /** The lease that covers the resource; of several readers' the earliest. */
+  getLockInfo(resource: string): Promise<LockInfo | null> {
+    return this.#inspection.getLockInfo(resource)
+  }
+
+  /** Every locked resource that matches, one entry per claim, page by page. */
+  listLocks(options: ListOptions = {}): AsyncGenerator<LockInfo, void, undefined> {
+    return this.#inspection.listLocks(options)
+  }
+
+  /** Locks that are older than `maxAge`, however often they were extended. */
+  findStaleLocks(options: StaleOptions): Promise<LockInfo[]> {
+    return this.#inspection.findStaleLocks(options)
+  }
+
+  /**
+   * Ends every lease that covers the resource, or only the one with the given fencing token, and tells its holder by
+   * whom and why. The next in line is granted in the same step. Returns what was ended.
+   */
+  forceUnlock(resource: string, options: ForceUnlockOptions): Promise<LockInfo[]> {
+    return this.#inspection.forceUnlock(resource, options)
+  }
+
+  /**
+   * The events of every process that uses this namespace, from now or after a cursor, until the signal aborts or the
+   * manager is closed. Where the log no longer has what follows the cursor there is one `gap` event.
+   */
+  watch(options: WatchOptions = {}): AsyncGenerator<LockEvent | GapEvent, void, undefined> {
+    return this.#inspection.watch(options)
+  }
+
+  /** The same methods for one agent, which does one thing at a time: deadlocks are found, and re-entry is possible. */
+  agent(agentId: string): AgentLocks {
+    return new AgentLocks(checkText(agentId, 'agentId', 1, MAX_AGENT_BYTES), this.#locking, this.#inspection)
+  }
+
+  /** Runs `fn` outside of the present activity: for work that a callback starts and does not await. */
+  detached<T>(fn: () => T): T {
+    return detached(fn)
+  }
+
+  /** Releases what this manager holds, stops what waits, and frees what was opened. Later calls reject with CLOSED. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #connected(): Promise<Session> {
+    if (this.#closed !== undefined) throw new ClosedError('The lock manager is closed: make a new one.')
+    this.#connecting ??= this.#open()
+    try {
+      this.#session = await this.#connecting
+      return this.#session
+    } catch (error) {
+      this.#connecting = undefined
+      throw error
+    }
+  }
+
+  async #open(): Promise<Session> {
+    const { store, namespace = 'default', eventBus = getEventBus(), registry, metrics = true } = this.#options
+    const heartbeatMs = parseDuration(this.#options.heartbeat ?? '2s', 'heartbeat', { minMs: 50, maxMs: 20_000 })
+    if (typeof namespace !== 'string' || !NAMESPACE.test(namespace)) {
+      throw new InvalidRequestError(
+        `namespace: ${show(namespace)} is not a name of 1 to 64 letters, digits, dots, dashes and underscores.`,
+      )
+    }
+    const driver = typeof store === 'object' ? store : await this.#openStore(store)
+    const maxAgents = this.#options.maxAgentLabels
+    const measured = metrics
+      ? await createMetrics({
+          ...(registry === undefined ? {} : { registry }),
+          ...(maxAgents === undefined ? {} : { maxAgents }),
+        })
+      : noMetrics
+    return new Session(await driver.open(namespace), systemClock, new Observer(measured, eventBus), heartbeatMs)
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    const session = await this.#connecting?.catch(() => undefined)
+    await session?.close()
+  }
+}

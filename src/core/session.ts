@@ -1,0 +1,327 @@
+import { randomId } from './random-id.ts'
+import { type Clock, Stopwatch, type Timer } from './clock.ts'
+import { ClosedError } from './errors.ts'
+import type { StoreTime } from './info.ts'
+import type { Observer } from './observer.ts'
+import type { Loss } from './model.ts'
+import { Pipeline } from './pipeline.ts'
+import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from './store.ts'
+
+/** A session is dead after three heartbeats without a sign of life. */
+const BEATS_TO_DEATH = 3
+
+/** How long a session that closes waits for the store. */
+const CLOSE_PATIENCE_MS = 5_000
+
+/** A lease that the store may not yet know to have arrived. */
+export interface Unconfirmed {
+  readonly number: number
+  /** The batch that acknowledged the grant was answered; it was sent when the stopwatch started. */
+  confirmed(sent: Stopwatch): void
+}
+
+/** Somebody in this process who waits for a lock, as the session needs to know them. */
+export interface Waiter {
+  onGrant(message: Message & { readonly type: 'granted' }): void
+  onDeadlock(message: Message & { readonly type: 'deadlock' }): void
+  /** A grant was lost before it could be used. */
+  onLost(): void
+  /** The store forgot the place in line. */
+  rejoin(): void
+  fail(error: unknown): void
+}
+
+/** A handle of a lease in this process, as the session needs to know it. */
+export interface Holder {
+  readonly id: number
+  readonly fencingToken: number
+  lose(loss: Loss, cursor?: string | null): void
+  want(waiters: number): void
+  /** Asks the store whether the lease is still there. */
+  verify(): void
+}
+
+/**
+ * One connected manager, as the store sees it: its heartbeat, its outbox, its subscription, and who in this process
+ * waits and holds. It turns what the store says into calls on each {@link Waiter} and {@link Holder}.
+ */
+export class Session {
+  readonly clock: Clock
+  readonly observer: Observer
+  readonly deadMs: number
+  readonly pipeline: Pipeline
+  readonly #store: LockStore
+  /** 128 random bits, secret: channel names derive from it. */
+  readonly #id = randomId()
+  readonly #waits = new Map<number, Waiter>()
+  readonly #acquisitions = new Set<Waiter>()
+  readonly #leases = new Map<number, Set<Holder>>()
+  #unconfirmed: Unconfirmed[] = []
+  #epoch: string | null = null
+  #acked = 0
+  #floor = 0
+  #lastAnswered: Stopwatch
+  #time: StoreTime
+  /** Messages that came by push and wait for their turn. */
+  #early: Message[] = []
+  #subscription: Promise<Subscription> | undefined
+  #heartbeat: Timer | undefined
+  #wake: Timer | undefined
+  /** The store has rows of this session. */
+  #isKnown = false
+  #closed = false
+
+  constructor(store: LockStore, clock: Clock, observer: Observer, heartbeatMs: number) {
+    this.#store = store
+    this.clock = clock
+    this.observer = observer
+    this.deadMs = heartbeatMs * BEATS_TO_DEATH
+    this.#lastAnswered = new Stopwatch(clock)
+    this.#time = { now: 0, wallNow: clock.wallMs() }
+    this.pipeline = new Pipeline(store, this.#owner(), clock)
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** Runs since the last batch was sent that is answered. A lease that arrives by push was granted after that. */
+  get lastAnswered(): Stopwatch {
+    return this.#lastAnswered
+  }
+
+  /** What the store's two clocks said last. */
+  get time(): StoreTime {
+    return this.#time
+  }
+
+  /** Resolves once what happens to this session is pushed to it; only then may it join a line. */
+  async listen(): Promise<void> {
+    this.#subscription ??= this.#store.subscribe(this.#id, {
+      onMessages: (messages) => this.#onPush(messages),
+      onInterruption: () => this.pipeline.beat(),
+    })
+    try {
+      await this.#subscription
+    } catch (error) {
+      this.#subscription = undefined
+      throw error
+    }
+  }
+
+  /** Calls back soon after the event log has grown. */
+  follow(onGrowth: () => void): Promise<Subscription> {
+    return this.#store.follow(onGrowth)
+  }
+
+  addAcquisition(acquisition: Waiter): void {
+    if (this.#closed) return acquisition.fail(new ClosedError('The lock manager is closed.'))
+    this.#acquisitions.add(acquisition)
+  }
+
+  removeAcquisition(acquisition: Waiter): void {
+    this.#acquisitions.delete(acquisition)
+  }
+
+  addWait(id: number, acquisition: Waiter): void {
+    this.#waits.set(id, acquisition)
+    this.#keepBeating()
+    // Somebody awaits a lock: the process must not end under them.
+    if (this.#waits.size === 1) this.#heartbeat?.keepAlive(true)
+  }
+
+  removeWait(id: number): void {
+    this.#waits.delete(id)
+    if (this.#waits.size === 0) this.#heartbeat?.keepAlive(false)
+  }
+
+  /** Returns whether this is the first handle of the lease in this process. */
+  addLease(lease: Holder): boolean {
+    const sharing = this.#leases.get(lease.id) ?? new Set()
+    this.#leases.set(lease.id, sharing.add(lease))
+    this.#floor = Math.max(this.#floor, lease.fencingToken)
+    this.#keepBeating()
+    return sharing.size === 1
+  }
+
+  /** Returns whether this was the last handle of the lease in this process. */
+  removeLease(lease: Holder): boolean {
+    const sharing = this.#leases.get(lease.id)
+    sharing?.delete(lease)
+    if (sharing === undefined || sharing.size > 0) return false
+    this.#leases.delete(lease.id)
+    return true
+  }
+
+  addUnconfirmed(unconfirmed: Unconfirmed): void {
+    this.#unconfirmed.push(unconfirmed)
+  }
+
+  /** Gives back all that is held, leaves every line, says goodbye. Waits for the store no longer than its patience. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    for (const acquisition of this.#acquisitions) acquisition.fail(new ClosedError('The lock manager was closed.'))
+    for (const lease of this.#everyLease()) lease.lose({ kind: 'closed' })
+    this.#heartbeat?.cancel()
+    this.#wake?.cancel()
+    const goodbye = !this.#isKnown ? Promise.resolve() : this.pipeline.run({ type: 'goodbye' }).catch(() => {})
+    await this.#orGiveUp(goodbye)
+    await this.#orGiveUp(this.pipeline.stop())
+    const subscription = await this.#subscription?.catch(() => undefined)
+    await subscription?.close()
+    await this.#store.close()
+  }
+
+  #owner(): ConstructorParameters<typeof Pipeline>[1] {
+    return {
+      header: () => ({
+        session: this.#id,
+        epoch: this.#epoch,
+        acked: this.#acked,
+        deadMs: this.deadMs,
+        floor: this.#floor,
+      }),
+      onAnswer: (answer, batch, sent, deliver) => this.#onAnswer(answer, batch, sent, deliver),
+      onStoreAnswered: (tookMs, error) => {
+        this.observer.storeAnswered(tookMs, error === undefined ? 'ok' : 'error')
+      },
+      onLateReply: (step, outcome) => this.undo(step, outcome),
+    }
+  }
+
+  #onAnswer(answer: Answer, batch: Batch, sent: Stopwatch, deliver: () => void): void {
+    const isNewEpoch = this.#epoch !== null && this.#epoch !== answer.epoch
+    this.#epoch = answer.epoch
+    this.#time = { now: answer.now, wallNow: answer.wallNow }
+    if (isNewEpoch) this.#onNewEpoch()
+    else if (answer.fresh) this.#onRebirth()
+    if (answer.outcomes === null) return
+    // First the outcomes: a message may be about a request that this very batch has put into line.
+    deliver()
+    for (const message of answer.messages) this.#receive(message)
+    this.#takeEarly(() => true)
+    this.#confirm(batch, sent)
+    this.#lastAnswered = sent
+    if (answer.more) this.pipeline.beat()
+    this.#wakeIn(answer.wakeAt === null ? Infinity : answer.wakeAt - answer.now)
+  }
+
+  /** The store lost its data: every handle is lost, every wait starts again. */
+  #onNewEpoch(): void {
+    this.#acked = 0
+    this.#early = []
+    this.#unconfirmed = []
+    for (const lease of this.#everyLease()) lease.lose({ kind: 'epoch' })
+    this.#rejoin()
+  }
+
+  /** The store took the session for dead: its places in line are gone, its leases may still stand. */
+  #onRebirth(): void {
+    this.#rejoin()
+    for (const lease of this.#everyLease()) lease.verify()
+  }
+
+  #rejoin(): void {
+    const waiting = [...this.#waits.values()]
+    for (const id of [...this.#waits.keys()]) this.removeWait(id)
+    for (const acquisition of waiting) acquisition.rejoin()
+  }
+
+  #onPush(messages: readonly Message[]): void {
+    if (this.#closed) return
+    this.#early.push(...messages)
+    // The answer that tells of a request may still be under way: then its message waits for it.
+    this.#takeEarly((id) => !this.pipeline.isInFlight || this.#waits.has(id) || this.#leases.has(id))
+  }
+
+  #takeEarly(isReady: (id: number) => boolean): void {
+    for (let [next] = this.#early; next !== undefined; [next] = this.#early) {
+      if (next.number > this.#acked + 1 || (next.number > this.#acked && !isReady(next.id))) break
+      this.#early.shift()
+      this.#receive(next)
+    }
+    // One before it was missed: the answer to a heartbeat brings all.
+    if (this.#early.length > 0 && !this.pipeline.isInFlight) this.pipeline.beat()
+  }
+
+  #receive(message: Message): void {
+    if (message.number <= this.#acked) return
+    this.#acked = message.number
+    if (message.type === 'granted') this.#floor = Math.max(this.#floor, message.fence)
+    const waiting = this.#waits.get(message.id)
+    const leases = [...(this.#leases.get(message.id) ?? [])]
+    switch (message.type) {
+      case 'granted':
+        if (waiting === undefined) this.#handBack(message.id, message.fence)
+        else waiting.onGrant(message)
+        break
+      case 'deadlock':
+        waiting?.onDeadlock(message)
+        break
+      case 'lost':
+        waiting?.onLost()
+        for (const lease of leases) lease.lose(message.loss, message.cursor)
+        break
+      case 'wanted':
+        for (const lease of leases) lease.want(message.waiters)
+        break
+    }
+  }
+
+  #confirm(batch: Batch, sent: Stopwatch): void {
+    const confirmed = this.#unconfirmed.filter(({ number }) => number <= batch.acked)
+    if (confirmed.length === 0) return
+    this.#unconfirmed = this.#unconfirmed.filter(({ number }) => number > batch.acked)
+    for (const each of confirmed) each.confirmed(sent)
+  }
+
+  /** Ends a lease at the store for which there is no handle. */
+  #handBack(id: number, fence: number): void {
+    this.pipeline.send({ type: 'handBack', id, fence })
+  }
+
+  /** What a step has done whose caller had given up before its answer came is undone. */
+  undo(step: Step, outcome: Outcome): void {
+    if (step.type !== 'acquire') return
+    const { token } = step
+    if (outcome.type === 'granted' || outcome.type === 'entered') {
+      this.pipeline.send({ type: 'release', id: outcome.id, token, expired: false })
+    } else if (outcome.type === 'waiting') this.pipeline.send({ type: 'cancel', id: outcome.id, token, explain: null })
+  }
+
+  /** Keeps the heartbeat going while somebody waits or holds. Any batch counts as a beat. */
+  #keepBeating(): void {
+    this.#isKnown = true
+    if (this.#heartbeat !== undefined || this.#closed) return
+    const beatMs = this.deadMs / BEATS_TO_DEATH
+    const restMs = beatMs - this.#lastAnswered.elapsedMs()
+    this.#heartbeat = this.clock.after(restMs > 0 ? restMs : beatMs, () => {
+      this.#heartbeat = undefined
+      if (this.#waits.size === 0 && this.#leases.size === 0) return
+      if (this.#lastAnswered.elapsedMs() >= beatMs) this.pipeline.beat()
+      this.#keepBeating()
+    })
+    this.#heartbeat.keepAlive(this.#waits.size > 0)
+  }
+
+  /** A lease that somebody waits for ends then: whoever asks first meets its expiry, and the next in line is served. */
+  #wakeIn(ms: number): void {
+    this.#wake?.cancel()
+    this.#wake = ms < this.deadMs ? this.clock.after(Math.max(1, ms), () => this.pipeline.beat()) : undefined
+  }
+
+  *#everyLease(): Generator<Holder> {
+    for (const sharing of [...this.#leases.values()]) yield* [...sharing]
+  }
+
+  async #orGiveUp(work: Promise<void> | Promise<unknown>): Promise<void> {
+    let timer: Timer | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = this.clock.after(CLOSE_PATIENCE_MS, resolve)
+      timer.keepAlive(true)
+    })
+    await Promise.race([work, patience])
+    timer?.cancel()
+  }
+}

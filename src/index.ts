@@ -1,0 +1,41 @@
+import './core/node-version.ts'
+
+export { ResourceLockManager } from './open.ts'
+export { memoryStore, type MemoryStoreOptions } from './stores/memory/index.ts'
+export { sqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts'
+
+export type { AgentAcquireOptions, AgentForceUnlockOptions, AgentLocks, AgentTryAcquireOptions } from './core/agent.ts'
+export type { ForceUnlockOptions, ListOptions, StaleOptions, WatchOptions } from './core/inspection.ts'
+export type { Lock, Wanted } from './core/lock.ts'
+export type { LockedCallback, Resources, TryAcquireOptions } from './core/locking.ts'
+export type { ManagerOptions } from './core/manager.ts'
+export type { AcquireOptions } from './core/request.ts'
+export type { ResourceInput } from './core/resource.ts'
+export type * from './core/model.ts'
+export type { Duration } from './core/duration.ts'
+export type { LockStore, StoreDriver, StoreLimits } from './core/store.ts'
+
+export {
+  ClosedError,
+  DeadlockError,
+  type ErrorCode,
+  type ErrorDetails,
+  FencedOutError,
+  InvalidRequestError,
+  isResourceLockError,
+  LockBusyError,
+  LockLostError,
+  LockTimeoutError,
+  NotHeldError,
+  ResourceLockError,
+  StoreUnavailableError,
+} from './core/errors.ts'
+export { EventBus, type EventBusLike, type EventBusOptions, type EventHandler, getEventBus } from './core/eventbus.ts'
+export type { MetricsRegistry } from './core/metrics.ts'
+
+export { type Backoff, exponential, type ExponentialOptions } from './core/backoff.ts'
+export { defer, fail, onContention, retryAfter } from './core/contention.ts'
+export { retry } from './core/retry.ts'
+export { fileTarget } from './core/file-target.ts'
+export { optimisticUpdate, type OptimisticTarget } from './core/optimistic.ts'
+export { fileResource } from './core/file-resource.ts'
