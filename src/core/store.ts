@@ -102,7 +102,10 @@ export interface LockStore {
 
 /** What a store URL or a store factory gives: it can open any namespace. */
 export interface StoreDriver {
-  open(namespace: string): Promise<LockStore>
+  /** A URL that leads to the same store from any folder and process, where it is not the one that was given. */
+  readonly url?: string
+  /** @param signal gives up opening, where that can take long; the promise then rejects with its reason */
+  open(namespace: string, signal?: AbortSignal): Promise<LockStore>
 }
 
 /** How much a store remembers. */

@@ -57,7 +57,14 @@ export class MemoryClaims implements Claims {
     return place === 'under' ? found.slice(0, limit) : merged(found, limit)
   }
 
-  waiting(place: Place, resourceId: string, mode: Mode, after: number, before: number, limit: number): readonly number[] {
+  waiting(
+    place: Place,
+    resourceId: string,
+    mode: Mode,
+    after: number,
+    before: number,
+    limit: number,
+  ): readonly number[] {
     const lists = AGAINST[mode].map((other) =>
       this.#waiting.between(nameOf(place, other, resourceId), after, before, limit),
     )
@@ -98,7 +105,7 @@ export class MemoryClaims implements Claims {
     for (const { resourceId, mode, scope } of row.claims) {
       lists[change](nameOf('at', mode, resourceId), row.id)
       if (scope === 'tree') lists[change](nameOf('tree', mode, resourceId), row.id)
-      if (isHeld) this.#heldIds[change](`${mode}${END}${resourceId}${END}${row.id}`)
+      if (isHeld) this.#heldIds[change](`${mode}${END}${resourceId}${END}${String(row.id).padStart(16, '0')}`)
       else for (const ancestor of ancestorsOf(resourceId)) lists[change](nameOf('under', mode, ancestor), row.id)
     }
   }

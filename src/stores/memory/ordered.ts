@@ -33,12 +33,17 @@ export class NumberLists {
     return list?.[indexAfter(list, below - 1) - 1]
   }
 
-  /** The values strictly between two limits, in order, at most `count` of them. */
+  /** The different values strictly between two limits, in order, at most `count` of them. */
   between(name: string, after: number, before: number, count: number): number[] {
     const list = this.#lists.get(name)
     if (list === undefined) return []
-    const start = indexAfter(list, after)
-    return list.slice(start, Math.min(indexAfter(list, before - 1), start + count))
+    const values: number[] = []
+    for (let index = indexAfter(list, after); index < list.length && values.length < count; index += 1) {
+      const value = list[index] ?? Infinity
+      if (value >= before) break
+      if (value !== values.at(-1)) values.push(value)
+    }
+    return values
   }
 
   countBelow(name: string, below: number): number {

@@ -119,6 +119,8 @@ class MemoryUnsettled implements Unsettled {
 class MemoryPrevious implements Previous {
   /** In the order in which they ended: a map keeps the order of insertion. */
   readonly #views = new Map<string, PreviousView>()
+  /** Stands behind what was forgotten: a new walk would step over the gaps that this leaves, each time. */
+  #oldest = this.#views.keys()
 
   get(resourceId: string): PreviousView | undefined {
     return this.#views.get(resourceId)
@@ -127,9 +129,10 @@ class MemoryPrevious implements Previous {
   put(view: PreviousView, keep: number): void {
     this.#views.delete(view.resourceId)
     this.#views.set(view.resourceId, view)
-    for (const oldest of this.#views.keys()) {
-      if (this.#views.size <= keep) return
-      this.#views.delete(oldest)
+    while (this.#views.size > keep) {
+      const { done, value } = this.#oldest.next()
+      if (done) this.#oldest = this.#views.keys()
+      else this.#views.delete(value)
     }
   }
 }
