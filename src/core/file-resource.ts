@@ -14,7 +14,8 @@ export interface FileResourceOptions {
 /**
  * The canonical `file:` id of a path: the same for every way to write it, on every platform, so that two spellings of
  * one file are one lock. Symbolic links are resolved as far as the path exists, case is as on the disk, `/` separates.
- * The id is relative to the root, so it is the same in every checkout; see `root`.
+ * The id is relative to the root. In a linked git worktree `@NAME/` stands in front, because the worktrees of a
+ * repository share its default store, and a path in two of them is two files; not so where a `root` is given.
  *
  * A `/**` at the end stays: the folder with everything under it. Any other character is plain text, percent signs and
  * glob characters included; `**` elsewhere is refused, because it looks like a pattern and would not be one.
@@ -33,9 +34,14 @@ export function fileResource(path: string, options: FileResourceOptions = {}): `
   const segments = relative(root, caseOnDisk(real, root)).split(sep)
   if (segments.includes('**'))
     throw new InvalidRequestError(`${show(path)} leads to a file named '**', which no id can name.`)
-  const id = `file:${segments.join('/')}` as const
+  const worktree = options.root === undefined ? worktreeNameOf(root) : undefined
+  const id = `file:${worktree === undefined ? segments.join('/') : inWorktree(worktree, segments)}` as const
   if (!isTree) return checkId(id, path)
   return checkId(id === 'file:' ? 'file:**' : `${id}/**`, path)
+}
+
+function inWorktree(name: string, segments: readonly string[]): string {
+  return [`@${name}`, ...segments.filter((segment) => segment !== '')].join('/')
 }
 
 function checkPath(path: unknown): asserts path is string {
@@ -122,7 +128,12 @@ export function workingTreeOf(real: string): string | undefined {
 
 // git keeps a submodule in `.git/modules/…` of the tree around it, and a linked worktree (of a submodule too) in `…/worktrees/NAME`.
 const SUBMODULE = /^gitdir:.*\.git[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/]/
-const LINKED_WORKTREE = /[\\/]worktrees[\\/][^\\/]+\s*$/
+const LINKED_WORKTREE = /[\\/]worktrees[\\/](?<name>[^\\/]+?)\s*$/
+
+/** The name that git has given to a linked worktree; `undefined` for a main working tree. */
+function worktreeNameOf(root: string): string | undefined {
+  return LINKED_WORKTREE.exec(readGit(join(root, '.git')) ?? '')?.groups?.['name']
+}
 
 function gitOf(folder: string): 'tree' | 'submodule' | 'none' {
   const link = readGit(join(folder, '.git'))

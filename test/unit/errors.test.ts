@@ -87,7 +87,7 @@ describe('isResourceLockError', () => {
   })
 
   test('knows an error of another copy of the package', async () => {
-    const { LockBusyError: Other } = (await import('../../src/core/errors.ts?copy')) as {
+    const { LockBusyError: Other } = (await import(new URL('../../src/core/errors.ts?copy', import.meta.url).href)) as {
       LockBusyError: typeof LockBusyError
     }
     const error = new Other('m')

@@ -191,7 +191,7 @@ describe('the event bus of the process', () => {
   })
 
   test('is the same for another copy of the package', async () => {
-    const copy = (await import('../../src/core/eventbus.ts?copy')) as {
+    const copy = (await import(new URL('../../src/core/eventbus.ts?copy', import.meta.url).href)) as {
       getEventBus: typeof getEventBus
       EventBus: unknown
     }

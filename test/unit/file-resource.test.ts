@@ -187,7 +187,11 @@ describe('a working tree', () => {
   test('that is linked is one of its own, inside another one too', () => {
     commit(tree)
     git(tree, 'worktree', 'add', '--quiet', '.worktrees/one')
-    expect(idOf('.worktrees/one/src/main.ts')).toBe('file:src/main.ts')
+    expect(idOf('.worktrees/one/src/main.ts')).toBe('file:@one/src/main.ts')
+    expect(idOf('.worktrees/one/**')).toBe('file:@one/**')
+    expect(fileResource(join(tree, '.worktrees/one/src/main.ts'), { root: join(tree, '.worktrees/one') })).toBe(
+      'file:src/main.ts',
+    )
     expect(workingTreeOf(join(tree, '.worktrees/one/src'))).toBe(join(tree, '.worktrees/one'))
   })
 
@@ -207,7 +211,7 @@ describe('a working tree', () => {
     commit(outer)
     git(outer, 'worktree', 'add', '--quiet', join(base, 'linked'))
     git(join(base, 'linked'), 'submodule', '--quiet', 'update', '--init')
-    expect(fileResource(join(base, 'linked/lib/src/main.ts'))).toBe('file:lib/src/main.ts')
+    expect(fileResource(join(base, 'linked/lib/src/main.ts'))).toBe('file:@linked/lib/src/main.ts')
   })
 })
 

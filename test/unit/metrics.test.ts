@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { isDeepStrictEqual } from 'node:util'
-import { Counter, type MetricValue, register, Registry } from 'prom-client'
+import { Counter, type MetricValue, type OpenMetricsContentType, register, Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createMetrics, type LockMetrics, type Measured, noMetrics } from '../../src/core/metrics.ts'
 import { parseClaims } from '../../src/core/resource.ts'
@@ -126,7 +126,9 @@ describe('the metrics of the lock model', () => {
   })
 
   test('can be read as text, in both formats, whatever an agent is called', async () => {
-    for (const registry of [new Registry(), new Registry(Registry.OPENMETRICS_CONTENT_TYPE)]) {
+    const openMetrics = new Registry<OpenMetricsContentType>()
+    openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE)
+    for (const registry of [new Registry(), openMetrics]) {
       const metrics = await createMetrics({ registry })
       metrics.granted(what('a "quoted"\nname', 'file:1'), 0)
       expect(await registry.metrics()).toContain(
