@@ -17,8 +17,10 @@ export function acquire(turn: Turn, step: AcquireStep, session: SessionRow): Acq
   if (shared !== undefined) return { type: 'entered', ...shared }
   const before = turn.meta.lastId + 1
   const { claims, chain } = step
-  const blocker = blockerOf(turn, { claims, chain, before }, turn.touched)
-  if (blocker === undefined) return { type: 'granted', ...grantNew(turn, newRow(turn, step, session, null)) }
+  const seeker = { claims, chain, before, passes: false }
+  const blocker = blockerOf(turn, seeker, turn.touched)
+  if (blocker === undefined)
+    return { type: 'granted', ...grantNew(turn, newRow(turn, step, session, null), seeker.passes) }
   if (step.waitMs === 0) {
     return isLive(turn, blocker) ? busyView(turn, claims, before) : { type: 'again' }
   }
@@ -46,7 +48,7 @@ function newRow(turn: Turn, step: AcquireStep, session: SessionRow, blocker: num
     agentId: step.agentId,
     chain: step.chain,
     claims: step.claims,
-    ttlMs: cappedTtl(step),
+    ttlMs: Math.min(step.ttlMs, step.maxHoldMs ?? Infinity),
     maxHoldMs: step.maxHoldMs,
     reason: step.reason,
     metadata: step.metadata,
@@ -56,10 +58,6 @@ function newRow(turn: Turn, step: AcquireStep, session: SessionRow, blocker: num
     blocker,
     lease: null,
   }
-}
-
-function cappedTtl(step: AcquireStep): number {
-  return step.maxHoldMs === null ? step.ttlMs : Math.min(step.ttlMs, step.maxHoldMs)
 }
 
 /**

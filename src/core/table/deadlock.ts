@@ -1,8 +1,17 @@
-import { conflicts } from '../resource.ts'
 import type { Claim } from '../model.ts'
+import { meet } from '../resource.ts'
 import type { CycleView } from '../store.ts'
 import { endDeadlocked } from './ending.ts'
-import { holdersAgainst, isAwaited, isHeld, leaseAwaitedBy, leasesOfChain, openRequestsOf, waitersAgainst } from './lines.ts'
+import {
+  holdersAgainst,
+  isAwaited,
+  isHeld,
+  leaseAwaitedBy,
+  leasesOfChain,
+  openRequestsOf,
+  placesOf,
+  waitersAgainst,
+} from './lines.ts'
 import type { RequestRow } from './storage.ts'
 import type { Turn } from './turn.ts'
 
@@ -22,8 +31,9 @@ export interface Suspect {
 }
 
 /**
- * Whether this request would wait for its own chain: a depth-first search from the request along what it waits for
- * (conflicting live leases and earlier live waiters), and from a lease to the one open request of its chain.
+ * Whether this request would wait for its own chain, or for itself where it stands in line already: a depth-first
+ * search from the request along what it waits for (conflicting live leases and earlier live waiters), and from a lease
+ * to the one open request of its chain.
  * A chain with two open requests is not sequential, so neither its requests nor its leases lead anywhere.
  *
  * Gives up after 1 000 edges, which is counted. Waits-for graph after Coffman, Elphick and Shoshani, "System
@@ -33,11 +43,10 @@ export function findCycle(turn: Turn, suspect: Suspect): readonly CycleView[] | 
   const { chain } = suspect
   if (chain === null) return undefined
   const leases = leasesOfChain(turn, chain, FEW_LEASES)
-  if (leases.length === 0) return undefined
   const others = openRequestsOf(turn, chain).filter((row) => row.id !== suspect.before)
   if (others.length > 0) return undefined
-  if (leases.length < FEW_LEASES && !isAnyAwaited(turn, leases, suspect)) return undefined
-  const search = new CycleSearch(turn, chain)
+  if (leases.length < FEW_LEASES && !isAnyAwaited(turn, leases, suspect) && !isFollowed(turn, suspect)) return undefined
+  const search = new CycleSearch(turn, chain, suspect.before)
   const cycle = search.from(suspect)
   if (cycle === undefined && search.edges > EDGE_LIMIT) turn.changeMeta({ unchecked: turn.meta.unchecked + 1 })
   return cycle
@@ -46,6 +55,17 @@ export function findCycle(turn: Turn, suspect: Suspect): readonly CycleView[] | 
 /** Whether anybody, the suspect itself included, waits for one of these leases. Else there can be no cycle. */
 function isAnyAwaited(turn: Turn, leases: readonly RequestRow[], suspect: Suspect): boolean {
   return leases.some((row) => meet(row.claims, suspect.claims) || isAwaited(turn, row))
+}
+
+/** Whether anybody stands in line behind a suspect that waits already, and so may wait for it. */
+function isFollowed(turn: Turn, { claims, before }: Suspect): boolean {
+  if (before > turn.meta.lastId) return false
+  return claims.some((claim) =>
+    placesOf(turn, claim).some(
+      ([place, resourceId]) =>
+        turn.storage.claims.waiting(place, resourceId, claim.mode, before, Infinity, 1).length > 0,
+    ),
+  )
 }
 
 /** Checks the chains that have fallen back to one open request: until now none of their edges counted. */
@@ -63,11 +83,13 @@ class CycleSearch {
   edges = 0
   readonly #turn: Turn
   readonly #chain: string
+  readonly #suspect: number
   readonly #visited = new Set<number>()
 
-  constructor(turn: Turn, chain: string) {
+  constructor(turn: Turn, chain: string, suspect: number) {
     this.#turn = turn
     this.#chain = chain
+    this.#suspect = suspect
   }
 
   from(waiter: Suspect): CycleView[] | undefined {
@@ -104,15 +126,12 @@ class CycleSearch {
   }
 
   #throughWaiter(row: RequestRow): CycleView[] | undefined {
+    if (row.id === this.#suspect) return []
     if (isHeld(row) || this.#visited.has(row.id)) return undefined
     this.#visited.add(row.id)
     if (row.chain !== null && openRequestsOf(this.#turn, row.chain).length > 1) return undefined
     return this.from({ ...row, before: row.id })
   }
-}
-
-function meet(ours: readonly Claim[], theirs: readonly Claim[]): boolean {
-  return ours.some((mine) => theirs.some((their) => conflicts(mine, their)))
 }
 
 /** Where two requests meet, seen from the first. */

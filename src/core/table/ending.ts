@@ -10,6 +10,8 @@ export type LeaseEnd =
 /** Ends a lease: its resources are free, its end is logged, whoever lost it is told. Returns the event's cursor. */
 export function endLease(turn: Turn, row: HeldRow, end: LeaseEnd): string | null {
   leave(turn, row)
+  // Whoever waits for this lease did not hold back its chain's open request, and may do so from now on.
+  if (row.chain !== null && row.lease.wanted) turn.narrowed.add(row.chain)
   remember(turn, row)
   const heldMs = Math.max(0, Math.min(turn.now, row.dueAt) - row.lease.grantedAt)
   const cursor = turn.log({
@@ -20,8 +22,7 @@ export function endLease(turn: Turn, row: HeldRow, end: LeaseEnd): string | null
     forced: end.how === 'forced' ? { by: end.by, reason: end.reason } : null,
   })
   if (end.how !== 'released') {
-    const loss =
-      end.how === 'forced' ? { kind: end.how, by: end.by, reason: end.reason } : { kind: end.how }
+    const loss = end.how === 'forced' ? { kind: end.how, by: end.by, reason: end.reason } : { kind: end.how }
     for (const session of new Set(row.lease.owners.map((owner) => owner.session))) {
       turn.post(session, { type: 'lost', id: row.id, loss, heldMs, cursor })
     }

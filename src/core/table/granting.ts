@@ -1,3 +1,4 @@
+import { conflicts, meet } from '../resource.ts'
 import type { GrantView, PreviousView } from '../store.ts'
 import { stopWaiting, bury, subjectOf } from './ending.ts'
 import { blockerOf, COUNT_LIMIT, countWaiters, holdersAgainst, isLive } from './lines.ts'
@@ -8,12 +9,12 @@ import type { Turn } from './turn.ts'
 const TOLD_HOLDERS = 64
 
 /** Gives a new request its lease at once. Its client knows when it asked, so the lease is full from the start. */
-export function grantNew(turn: Turn, row: RequestRow): GrantView {
+export function grantNew(turn: Turn, row: RequestRow, isAwaited: boolean): GrantView {
   const dueAt = turn.now + row.ttlMs
-  const held = { ...row, dueAt, lease: newLease(turn, row, true, false) }
+  const held = { ...row, dueAt, lease: newLease(turn, row, true, isAwaited) }
   turn.insert(held)
   keep(turn, held)
-  return describeGrant(turn, held, 0, 0)
+  return describeGrant(turn, held, 0, isAwaited ? countAll(turn, held) : 0)
 }
 
 /**
@@ -23,18 +24,33 @@ export function grantNew(turn: Turn, row: RequestRow): GrantView {
 export function grantWaiting(turn: Turn, row: RequestRow): void {
   const session = turn.session(row.session)
   const deadAt = session === undefined ? turn.now : session.seenAt + session.deadMs
-  const wanted = turn.storage.requests.behind(row.id, 1).length > 0
+  const waiters = countAll(turn, row) - pairsWithin(row)
   const held = {
     ...row,
     blocker: null,
     dueAt: Math.min(turn.now + row.ttlMs, deadAt),
-    lease: newLease(turn, row, false, wanted),
+    lease: newLease(turn, row, false, waiters > 0),
   }
   turn.storage.requests.update(held)
   stopWaiting(turn, row)
   keep(turn, held)
-  const waiters = wanted ? countAll(turn, held) : 0
+  lookAgainAtChain(turn, held)
   turn.post(row.session, { type: 'granted', ...describeGrant(turn, held, turn.now - row.queuedAt, waiters) })
+}
+
+/**
+ * Whoever is in line for this lease no longer holds back the later requests of the lease's chain, and they remember
+ * none but him: they are looked at again, each under a number of its own that nobody else waits behind.
+ */
+function lookAgainAtChain(turn: Turn, { chain, claims, id }: HeldRow): void {
+  if (chain === null) return
+  for (const row of turn.storage.requests.ofChain(chain, 'waiting', COUNT_LIMIT)) {
+    if (row.id < id || row.blocker === null) continue
+    const blocker = turn.storage.requests.get(row.blocker)
+    if (blocker === undefined || blocker.lease !== null || !meet(blocker.claims, claims)) continue
+    turn.storage.requests.update({ ...row, blocker: -row.id })
+    turn.ended.push(-row.id)
+  }
 }
 
 /** The session knows of its lease: from now on it lasts as long as was asked for. */
@@ -85,15 +101,22 @@ function tellWanted(turn: Turn, row: HeldRow): void {
  * What goes beyond the batch's allowance is noted down for the next batch.
  */
 export function settle(turn: Turn): void {
-  for (let next = turn.ended[0]; next !== undefined && turn.passing.left > 0; next = turn.ended[0]) {
-    const limit = turn.passing.left
-    const waiters = turn.storage.requests.behind(next, limit)
-    for (const waiter of waiters) {
-      if (turn.passing.left <= 0) return
-      look(turn, waiter)
-    }
-    if (waiters.length < limit) turn.ended.shift()
+  for (let next = turn.ended[0]; next !== undefined; next = turn.ended[0]) {
+    if (!settleOne(turn, next)) return
+    turn.ended.shift()
   }
+}
+
+/** Looks at those who waited for one that has ended; says whether the allowance was enough for all of them. */
+export function settleOne(turn: Turn, ended: number): boolean {
+  const limit = turn.passing.left
+  if (limit <= 0) return false
+  const waiters = turn.storage.requests.behind(ended, limit)
+  for (const waiter of waiters) {
+    if (turn.passing.left <= 0) return false
+    look(turn, waiter)
+  }
+  return waiters.length < limit
 }
 
 function look(turn: Turn, waiter: RequestRow): void {
@@ -102,7 +125,7 @@ function look(turn: Turn, waiter: RequestRow): void {
     return
   }
   turn.passing.left -= 1
-  const seeker = { claims: waiter.claims, chain: waiter.chain, before: waiter.id }
+  const seeker = { claims: waiter.claims, chain: waiter.chain, before: waiter.id, passes: false }
   const blocker = blockerOf(turn, seeker, turn.passing)
   if (blocker === undefined) grantWaiting(turn, waiter)
   else {
@@ -150,7 +173,15 @@ export function previousOf(turn: Turn, row: Pick<RequestRow, 'claims'>): Previou
   return [...found.values()]
 }
 
-function countAll(turn: Turn, row: RequestRow): number {
+/** How often a waiting request is counted among those that wait for its own claims. */
+function pairsWithin({ claims }: RequestRow): number {
+  let pairs = 0
+  for (const mine of claims) for (const other of claims) if (conflicts(mine, other)) pairs += 1
+  return pairs
+}
+
+/** How many claims wait for these, whoever was first. */
+function countAll(turn: Turn, row: Pick<RequestRow, 'claims'>): number {
   let count = 0
   for (const claim of row.claims) count += countWaiters(turn, claim, Infinity)
   return Math.min(count, COUNT_LIMIT)

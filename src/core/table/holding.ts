@@ -16,7 +16,7 @@ import { bury, endLease, endWait, subjectOf } from './ending.ts'
 import { keep, laterExpiry } from './granting.ts'
 import { isHeld, isLive } from './lines.ts'
 import { coveringLeases } from './reading.ts'
-import type { HeldRow, SessionRow } from './storage.ts'
+import type { HeldRow, Owner, SessionRow } from './storage.ts'
 import type { Turn } from './turn.ts'
 import { busyView, viewOf } from './views.ts'
 
@@ -29,7 +29,8 @@ export function extend(turn: Turn, step: ExtendStep): ExtendOutcome {
   const row = ownLease(turn, step)
   if (row === undefined) return { type: 'gone' }
   if (step.ttlMs === 0) return { type: 'extended', expiresAt: row.dueAt, cursor: null }
-  const dueAt = laterExpiry(turn, row, step.ttlMs)
+  // The first extension also confirms the lease, and confirming starts the full lease.
+  const dueAt = laterExpiry(turn, row, row.lease.confirmed ? step.ttlMs : Math.max(step.ttlMs, row.ttlMs))
   const extended = { ...row, dueAt, lease: { ...row.lease, confirmed: true } }
   turn.storage.requests.update(extended)
   keep(turn, extended)
@@ -42,7 +43,7 @@ export function extend(turn: Turn, step: ExtendStep): ExtendOutcome {
 /** Lets go of one's own lease; the lease itself ends with its last owner. */
 export function release(turn: Turn, step: ReleaseStep): ReleaseOutcome {
   const row = ownLease(turn, step)
-  return row === undefined ? NOT_RELEASED : letGo(turn, row, step.token, step.expired ? 'expired' : 'released')
+  return row === undefined ? NOT_RELEASED : letGo(turn, row, ownedBy(turn, step), step.expired ? 'expired' : 'released')
 }
 
 /** Leaves the line. A grant that crossed the step is ended with it. */
@@ -52,7 +53,7 @@ export function cancel(turn: Turn, step: CancelStep): CancelOutcome {
   const why = { type: 'cancelled', holders, ahead } as const
   if (row === undefined || row.tokenHash !== turn.hash(step.token)) return { ...why, waitedMs: 0, cursor: null }
   if (!isHeld(row)) return { ...why, waitedMs: turn.now - row.queuedAt, cursor: endWait(turn, row) }
-  const cursor = isLive(turn, row) ? letGo(turn, row, step.token, 'released').cursor : expire(turn, row)
+  const cursor = isLive(turn, row) ? letGo(turn, row, ownedBy(turn, step), 'released').cursor : expire(turn, row)
   return { ...why, waitedMs: 0, cursor }
 }
 
@@ -60,7 +61,7 @@ export function cancel(turn: Turn, step: CancelStep): CancelOutcome {
 export function handBack(turn: Turn, step: HandBackStep, session: SessionRow): DoneOutcome {
   const row = turn.storage.requests.get(step.id)
   if (row !== undefined && isHeld(row) && row.session === session.id && row.lease.fence === step.fence) {
-    if (isLive(turn, row)) endLease(turn, row, { how: 'released' })
+    if (isLive(turn, row)) letGo(turn, row, (owner) => owner.session === session.id, 'released')
     else expire(turn, row)
   }
   return { type: 'done' }
@@ -95,9 +96,18 @@ function expire(turn: Turn, row: HeldRow): null {
   return null
 }
 
-function letGo(turn: Turn, row: HeldRow, token: string, how: 'released' | 'expired'): ReleaseOutcome {
+function ownedBy(turn: Turn, { token }: RequestRef): (owner: Owner) => boolean {
   const hash = turn.hash(token)
-  const owners = row.lease.owners.filter((owner) => owner.hash !== hash)
+  return (owner) => owner.hash === hash
+}
+
+function letGo(
+  turn: Turn,
+  row: HeldRow,
+  leaves: (owner: Owner) => boolean,
+  how: 'released' | 'expired',
+): ReleaseOutcome {
+  const owners = row.lease.owners.filter((owner) => !leaves(owner))
   const heldMs = turn.now - row.lease.grantedAt
   const outcome = { type: 'released', released: true, heldMs } as const
   if (owners.length === 0) return { ...outcome, shared: false, cursor: endLease(turn, row, { how }) }

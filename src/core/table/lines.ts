@@ -1,8 +1,8 @@
-import { ancestorsOf, covers } from '../resource.ts'
 import type { Claim } from '../model.ts'
+import { ancestorsOf, covers, meet } from '../resource.ts'
+import { bury } from './ending.ts'
 import type { HeldRow, Place, RequestRow } from './storage.ts'
 import { type Allowance, isAlive, type Turn } from './turn.ts'
-import { bury } from './ending.ts'
 
 /** Counting waiters stops here: the exact length of a longer line helps nobody. */
 export const COUNT_LIMIT = 1000
@@ -16,6 +16,8 @@ export interface Seeker {
   readonly chain: string | null
   /** Waiting requests from this id on are behind it. */
   readonly before: number
+  /** Set by the look: it met a waiter that waits for its own chain, and now for what it gets as well. */
+  passes: boolean
 }
 
 /** Whether a request still counts: a lease that has not expired, or a waiter with time left and a live session. */
@@ -83,6 +85,7 @@ function blockerAt(
       }
       const own = leaseAwaitedBy(turn, waiter, seeker.chain)
       if (own === undefined) return { waiter, holder: undefined }
+      seeker.passes = true
       // Where the lease covers the claim, every waiter at this place waits for the lease too, and none of them counts.
       before = own.claims.some((mine) => covers(mine, claim)) ? 0 : waiter.id
       continue
@@ -98,6 +101,10 @@ function blockerAt(
  */
 export function leaseAwaitedBy(turn: Turn, waiter: RequestRow, chain: string | null): HeldRow | undefined {
   if (chain === null) return undefined
+  const leases = turn.storage.requests.ofChain(chain, 'held', PAGE)
+  if (leases.length < PAGE) {
+    return leases.filter(isHeld).find((lease) => meet(lease.claims, waiter.claims) && isLive(turn, lease))
+  }
   for (const holder of holdersAgainst(turn, waiter.claims)) if (holder.chain === chain) return holder
   return undefined
 }
@@ -121,7 +128,7 @@ export function* holdersAgainst(turn: Turn, claims: readonly Claim[]): Generator
 
 /** The live leases at a place that conflict with a claim of this mode. */
 export function* heldAt(turn: Turn, place: Place, resourceId: string, mode: Claim['mode']): Generator<HeldRow> {
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const limit = place === 'under' ? COUNT_LIMIT : PAGE
     const ids = turn.storage.claims.held(place, resourceId, mode, after, limit)
     for (const id of ids) {
@@ -138,7 +145,7 @@ export function* heldAt(turn: Turn, place: Place, resourceId: string, mode: Clai
 export function* waitersAgainst(turn: Turn, claims: readonly Claim[], before: number): Generator<RequestRow> {
   for (const claim of claims) {
     for (const [place, resourceId] of placesOf(turn, claim)) {
-      for (let after = 0; ; ) {
+      for (let after = 0; ;) {
         const ids = turn.storage.claims.waiting(place, resourceId, claim.mode, after, before, PAGE)
         for (const id of ids) {
           const row = read(turn, id)

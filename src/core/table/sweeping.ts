@@ -1,7 +1,7 @@
 import { bury, endWait } from './ending.ts'
-import { settle } from './granting.ts'
-import { isAlive, type Turn } from './turn.ts'
+import { settle, settleOne } from './granting.ts'
 import type { SessionRow } from './storage.ts'
+import { isAlive, type Turn } from './turn.ts'
 
 /** How many due rows are read at a time. */
 const PAGE = 64
@@ -14,7 +14,9 @@ const REMEMBER_MS = 60_000
  * whoever sends it. So an expiry is met by the next step of anybody.
  */
 export function sweep(turn: Turn): void {
+  // What ended before comes first, or a long row of expiries would keep those who wait for them waiting until its end.
   resume(turn)
+  settle(turn)
   endWhatIsDue(turn)
   lookAtSessions(turn)
   settle(turn)
@@ -23,15 +25,20 @@ export function sweep(turn: Turn): void {
 /** Notes down what the allowance did not reach. Says whether anything is left to do. */
 export function suspend(turn: Turn): boolean {
   for (const id of turn.ended) turn.storage.unsettled.add(id)
-  if (turn.ended.length !== turn.meta.unsettled) turn.changeMeta({ unsettled: turn.ended.length })
-  return turn.ended.length > 0 || turn.passing.left <= 0
+  if (turn.ended.length > 0) turn.changeMeta({ unsettled: turn.meta.unsettled + turn.ended.length })
+  return turn.meta.unsettled > 0 || turn.passing.left <= 0 || turn.touched.left <= 0
 }
 
+/** Goes on with what earlier batches left, and reads no more of it than this one can settle. */
 function resume(turn: Turn): void {
-  if (turn.meta.unsettled === 0) return
-  for (const id of turn.storage.unsettled.first(turn.meta.unsettled)) {
-    turn.storage.unsettled.delete(id)
-    turn.ended.push(id)
+  while (turn.meta.unsettled > 0 && turn.passing.left > 0) {
+    const left = turn.storage.unsettled.first(PAGE)
+    if (left.length === 0) return
+    for (const id of left) {
+      if (!settleOne(turn, id)) return
+      turn.storage.unsettled.delete(id)
+      turn.changeMeta({ unsettled: turn.meta.unsettled - 1 })
+    }
   }
 }
 

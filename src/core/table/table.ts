@@ -163,7 +163,9 @@ function nothingDone(turn: Turn): Applied {
 }
 
 function staleBatch(number: number, last: number): InvalidRequestError {
-  return new InvalidRequestError(`Batch ${number} is a late copy: the session has sent batch ${last} since. Nothing was done.`)
+  return new InvalidRequestError(
+    `Batch ${number} is a late copy: the session has sent batch ${last} since. Nothing was done.`,
+  )
 }
 
 function floorTooHigh(floor: number): InvalidRequestError {

@@ -14,7 +14,9 @@ export interface Surroundings {
   readonly wallNow: number
   readonly limits: StoreLimits
   /** One-way; what is kept of an ownership token. */
-  hash(token: string): string
+  readonly hash: (token: string) => string
+  /** Default {@link STEP_BUDGET}; the fewer, the more often a batch leaves something to the next. */
+  readonly budget?: number
 }
 
 /** How much work something may still do. */
@@ -39,11 +41,11 @@ export class Turn {
   readonly limits: StoreLimits
   readonly hash: (token: string) => string
   /** What the batch may do in passing, and what its own steps may clear out of their way. */
-  readonly passing: Allowance = { left: STEP_BUDGET }
-  readonly touched: Allowance = { left: STEP_BUDGET }
+  readonly passing: Allowance
+  readonly touched: Allowance
   /** Requests that ended and whose waiters are to be looked at, in order. */
   readonly ended: number[] = []
-  /** Chains that may have fallen back to one open request. */
+  /** Chains that may have fallen back to one open request, or whose open request may have more in front of it. */
   readonly narrowed: Set<string> = new Set()
   /** What was posted, by session, to be pushed once the batch stands. */
   readonly posts: Map<string, Message[]> = new Map()
@@ -61,6 +63,8 @@ export class Turn {
     this.wallNow = surroundings.wallNow
     this.limits = surroundings.limits
     this.hash = surroundings.hash
+    this.passing = { left: surroundings.budget ?? STEP_BUDGET }
+    this.touched = { left: surroundings.budget ?? STEP_BUDGET }
     this.#meta = storage.readMeta()
     this.#firstEvent = this.#meta.lastEvent + 1
   }

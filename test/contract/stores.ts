@@ -1,0 +1,31 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { memoryStore } from '../../src/stores/memory/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { DrivenClock, type MakeHarness } from '../../src/testing/index.ts'
+
+const memory: MakeHarness = async ({ limits }) => {
+  const clock = new DrivenClock()
+  const driver = memoryStore({ clock, limits })
+  return { connect: async () => driver.open('contract'), advance: clock.advance }
+}
+
+const memoryInRealTime: MakeHarness = async ({ limits }) => {
+  const driver = memoryStore({ limits })
+  return { connect: async () => driver.open('contract') }
+}
+
+const sqlite: MakeHarness = async ({ limits }) => {
+  const folder = await mkdtemp(join(tmpdir(), 'holdfast-contract-'))
+  const clock = new DrivenClock()
+  const connect = async (): ReturnType<ReturnType<typeof sqliteStore>['open']> =>
+    sqliteStore(join(folder, 'locks.db'), { clock, limits }).open('contract')
+  return { connect, advance: clock.advance, dispose: async () => rm(folder, { recursive: true }) }
+}
+
+/** Every way in which the contract is run: the test file of that name must pass every case of it. */
+export const contractStores = { memory, 'memory-in-real-time': memoryInRealTime, sqlite } as const satisfies Record<
+  string,
+  MakeHarness
+>
