@@ -8,7 +8,9 @@ import { run } from './child.mjs'
  * @typedef {{ program: string, package: string, alsoIn?: string, why: string }} Requirement
  * @type {readonly Requirement[]}
  */
-const requirements = []
+const requirements = [
+  { program: 'prometheus', package: 'prometheus', why: 'a test asks it for the metrics of the locks' },
+]
 
 /** Installs the Debian packages whose programs are missing; ends the process where that cannot be done. */
 export async function installDebianPackages(required = requirements) {
