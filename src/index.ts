@@ -13,7 +13,19 @@ export type { AcquireOptions } from './core/request.ts'
 export type { ResourceInput } from './core/resource.ts'
 export type * from './core/model.ts'
 export type { Duration } from './core/duration.ts'
-export type { LockStore, StoreDriver, StoreLimits } from './core/store.ts'
+export {
+  type Answer,
+  type Batch,
+  type Listener,
+  type LockStore,
+  type Message,
+  NotExecutedError,
+  type Outcome,
+  type Step,
+  type StoreDriver,
+  type StoreLimits,
+  type Subscription,
+} from './core/store.ts'
 
 export {
   ClosedError,

@@ -22,7 +22,9 @@ let memory: StoreDriver | undefined
  */
 export async function openDriver(url: string = 'sqlite:'): Promise<StoreDriver> {
   if (typeof url !== 'string') {
-    throw new InvalidRequestError(`store: ${show(url)} is neither a URL nor a store: use memoryStore() or sqliteStore().`)
+    throw new InvalidRequestError(
+      `store: ${show(url)} is neither a URL nor a store: use memoryStore() or sqliteStore().`,
+    )
   }
   const scheme = /^([a-z]+):/u.exec(url)?.[1]
   const open = scheme === undefined ? undefined : OPENERS[scheme]

@@ -18,6 +18,7 @@ const publicNames = [
   'LockBusyError',
   'LockLostError',
   'LockTimeoutError',
+  'NotExecutedError',
   'NotHeldError',
   'ResourceLockError',
   'ResourceLockManager',

@@ -1,10 +1,10 @@
-import { randomId } from './random-id.ts'
 import { Deadline, Stopwatch, type Timer } from './clock.ts'
-import { busyMessage, type Contention, deadlockMessage, timeoutMessage } from './error-messages.ts'
-import { DeadlockError, LockBusyError, LockTimeoutError } from './errors.ts'
-import { cycleOf, lockInfoOf } from './info.ts'
+import { busyMessage, type Contention, deadlockMessage, timeoutMessage, tooLateMessage } from './error-messages.ts'
+import { DeadlockError, LockBusyError, LockTimeoutError, StoreUnavailableError } from './errors.ts'
+import { cycleOf, dateOf, lockInfoOf } from './info.ts'
 import { Lease } from './lease.ts'
 import type { Reply } from './pipeline.ts'
+import { randomId } from './random-id.ts'
 import { acquireStep, type LockRequest } from './request.ts'
 import type { Session, Waiter } from './session.ts'
 import type { AcquireOutcome, BusyView, CancelOutcome, CycleView, GrantView, Message } from './store.ts'
@@ -22,9 +22,13 @@ export class Acquisition implements Waiter {
   #reject: (error: unknown) => void = () => {}
   /** The place in line, while there is one. */
   #id: number | undefined
+  /** When it came there, on the store's lease clock. */
+  #queuedAt = 0
   #isOver = false
   #isOutOfTime = false
   #wasContended = false
+  /** How it ended has been told. */
+  #isTold = false
   #timer: Timer | undefined
 
   private constructor(session: Session, request: LockRequest) {
@@ -58,6 +62,7 @@ export class Acquisition implements Waiter {
     this.#leaveLine()
     const { ttlMs } = this.#request
     const { deadMs, lastAnswered } = this.#session
+    const grantedAt = this.#queuedAt + message.waitedMs
     const until = new Deadline(lastAnswered, Math.min(ttlMs, deadMs))
     // Until the store knows that the grant has arrived, it holds no longer than the session's silence may last. A lease
     // that is shorter than that is confirmed before it is used.
@@ -65,7 +70,7 @@ export class Acquisition implements Waiter {
       const lease = this.#grant(message, until, false)
       this.#session.addUnconfirmed({
         number: message.number,
-        confirmed: (sent) => lease.confirmed(new Deadline(sent, ttlMs)),
+        confirmed: (sent) => this.#prolong(lease, sent, grantedAt),
       })
       return
     }
@@ -73,7 +78,7 @@ export class Acquisition implements Waiter {
     this.#id = message.id
     this.#session.addUnconfirmed({
       number: message.number,
-      confirmed: (sent) => this.#onConfirmed(message, new Deadline(sent, ttlMs)),
+      confirmed: (sent) => this.#onConfirmed(message, sent, grantedAt),
     })
     this.#session.pipeline.beat()
   }
@@ -95,6 +100,7 @@ export class Acquisition implements Waiter {
     const id = this.#id
     this.#finish()
     this.#leaveLine()
+    if (this.#wasContended && !this.#isTold) this.#session.observer.abandoned(this.#request, this.#since.elapsedMs())
     if (id !== undefined) this.#cancel(id)
     this.#reject(error)
   }
@@ -112,7 +118,6 @@ export class Acquisition implements Waiter {
   }
 
   #onAbort = (): void => {
-    if (!this.#isOver) this.#session.observer.abandoned(this.#request, this.#since.elapsedMs(), this.#wasContended)
     this.fail(this.#request.signal?.reason)
   }
 
@@ -134,6 +139,7 @@ export class Acquisition implements Waiter {
         this.#grant(outcome, new Deadline(sent, outcome.expiresAt - answer.now), true)
         return
       case 'waiting':
+        this.#queuedAt = answer.now
         return this.#wait(outcome.id, outcome.cursor)
       case 'busy':
         return this.#failBusy(outcome)
@@ -170,6 +176,7 @@ export class Acquisition implements Waiter {
     if (this.#isOver) return
     const contention = this.#contention(outcome)
     const waitedMs = this.#since.elapsedMs()
+    this.#isTold = true
     this.#session.observer.timedOut(this.#request, waitedMs, outcome.cursor)
     this.fail(new LockTimeoutError(timeoutMessage(contention, this.#request.waitMs), contention))
   }
@@ -184,6 +191,7 @@ export class Acquisition implements Waiter {
 
   #failDeadlocked(view: readonly CycleView[], cursor: string | null): void {
     const cycle = cycleOf(view, this.#session.time)
+    this.#isTold = true
     this.#session.observer.deadlocked(this.#request, this.#wasContended, cursor)
     this.fail(new DeadlockError(deadlockMessage(cycle), { cycle, resources: this.#request.claims }))
   }
@@ -193,20 +201,37 @@ export class Acquisition implements Waiter {
     return { resources: this.#request.claims, holders, ahead: view.ahead }
   }
 
-  #onConfirmed(grant: GrantView, deadline: Deadline): void {
+  #onConfirmed(grant: GrantView, sent: Stopwatch, grantedAt: number): void {
     if (this.#isOver || this.#id !== grant.id) return
     this.#leaveLine()
-    this.#grant(grant, deadline, true)
+    const lease = this.#grant(grant, new Deadline(sent, this.#confirmedMs(grantedAt)), true)
+    this.#prolong(lease, sent, grantedAt)
+  }
+
+  /** The store has just been told that the grant has arrived: the lease is full from then on. */
+  #prolong(lease: Lease, sent: Stopwatch, grantedAt: number): void {
+    const { time } = this.#session
+    const leaseMs = this.#confirmedMs(grantedAt)
+    this.#session.prolong(lease.id, new Deadline(sent, leaseMs), dateOf(time.now + leaseMs, time))
+  }
+
+  /** How long a lease lasts from its confirmation, which the store has just answered. `maxHold` counts from the grant. */
+  #confirmedMs(grantedAt: number): number {
+    const { ttlMs, maxHoldMs } = this.#request
+    return maxHoldMs === null ? ttlMs : Math.min(ttlMs, grantedAt + maxHoldMs - this.#session.time.now)
   }
 
   #grant(grant: GrantView, deadline: Deadline, isConfirmed: boolean): Lease {
     this.#finish()
     const ref = { id: grant.id, token: this.#token }
     const lease = new Lease(this.#session, this.#request, ref, grant, deadline, isConfirmed)
-    if (this.#session.addLease(lease)) {
+    if (this.#session.addLease(lease, this.#request)) {
       this.#session.observer.granted(this.#request, grant, this.#wasContended ? this.#since.elapsedMs() : 0)
     }
-    this.#resolve(lease)
+    // No one may start to work under a lock that is over.
+    if (lease.isHeld) this.#resolve(lease)
+    else
+      this.#reject(new StoreUnavailableError(tooLateMessage(this.#request.claims), { resources: this.#request.claims }))
     if (grant.waiters > 0) lease.want(grant.waiters)
     return lease
   }

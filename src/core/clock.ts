@@ -63,7 +63,7 @@ export class Deadline {
    */
   constructor(since: Stopwatch, leaseMs: number) {
     this.#since = since
-    this.#lengthMs = leaseMs - Math.max(50, leaseMs / 100)
+    this.#lengthMs = leaseMs === Infinity ? Infinity : leaseMs - Math.max(50, leaseMs / 100)
   }
 
   /** Milliseconds that are left; 0 or less once it has passed. */

@@ -1,5 +1,5 @@
 import { formatDuration } from './duration.ts'
-import type { Claim, DeadlockLink, LockInfo, Loss, LossKind } from './model.ts'
+import type { Claim, DeadlockLink, LockInfo, Loss, LossKind, Mode } from './model.ts'
 
 /** What a message about a resource in use is made of. */
 export interface Contention {
@@ -23,6 +23,11 @@ export function busyMessage(contention: Contention, nowMs: number = Date.now()):
 export function timeoutMessage(contention: Contention, waitedMs: number, nowMs: number = Date.now()): string {
   const waited = `${names(contention.resources)} did not become free within ${formatDuration(waitedMs)}`
   return `${waited}: ${obstacles(contention, nowMs)}. Wait longer (waitTimeout), or try again later.`
+}
+
+/** Why a granted request gives no lock. */
+export function tooLateMessage(resources: readonly Claim[]): string {
+  return `The lock on ${names(resources)} was granted, but its lease was over before the answer came. Try again, or ask for a longer timeout.`
 }
 
 /** How a lease was lost, and what its former holder has to do now. */
@@ -77,15 +82,22 @@ function wayOut(cycle: readonly DeadlockLink[]): string {
   if (cycle.some((link) => wantsUpgrade(link, cycle))) {
     return 'A shared lock cannot become an exclusive one: release it first, or ask for the exclusive one from the start.'
   }
+  if (cycle.length === 2 && cycle.some((link) => isHeldByItself(link, cycle))) {
+    return 'This activity holds it already: share that lock with reentrant: true, or start what is not part of it by detached().'
+  }
   return 'Release what you hold and try again, or ask for all of it in one request.'
 }
 
 function wantsUpgrade(waiter: DeadlockLink, cycle: readonly DeadlockLink[]): boolean {
-  if (waiter.state !== 'waits' || waiter.mode !== 'exclusive') return false
+  return waiter.mode === 'exclusive' && isHeldByItself(waiter, cycle, 'shared')
+}
+
+function isHeldByItself(waiter: DeadlockLink, cycle: readonly DeadlockLink[], mode: Mode = waiter.mode): boolean {
+  if (waiter.state !== 'waits') return false
   return cycle.some(
     (link) =>
       link.state === 'holds' &&
-      link.mode === 'shared' &&
+      link.mode === mode &&
       link.agentId === waiter.agentId &&
       link.resourceId === waiter.resourceId,
   )

@@ -2,12 +2,12 @@ import { type Duration, parseDuration } from './duration.ts'
 import { lockInfoOf } from './info.ts'
 import type { GapEvent, LockEvent, LockInfo } from './model.ts'
 import { checkCount, checkOptions } from './options.ts'
-import { checkText, MAX_AGENT_BYTES, MAX_REASON_BYTES } from './request.ts'
-import { parseResource, typeOf } from './resource.ts'
 import type { Reply } from './pipeline.ts'
+import { checkSignal, checkText, MAX_AGENT_BYTES, MAX_REASON_BYTES } from './request.ts'
+import { parseResource, typeOf } from './resource.ts'
 import type { Session } from './session.ts'
 import type { ListOutcome } from './store.ts'
-import { watchEvents } from './watch.ts'
+import { startWatch, watchEvents, type WatchStart } from './watch.ts'
 
 /** Which locks a listing is about; all of it must match. */
 export interface ListOptions {
@@ -32,7 +32,7 @@ export interface ForceUnlockOptions {
 }
 
 export interface WatchOptions {
-  /** Go on after this cursor. Default: from now, which is when the first event is asked for. */
+  /** Go on after this cursor. Default: from the call of `watch` on. */
   readonly since?: string
   /** Ends the watching, silently. */
   readonly signal?: AbortSignal
@@ -78,6 +78,7 @@ export class Inspection {
   /** Every locked resource that matches, one entry per claim, page by page. */
   async *listLocks(options: ListOptions = {}): AsyncGenerator<LockInfo, void, undefined> {
     checkOptions(options, ['agentId', 'resourceType', 'prefix'], 'listLocks')
+    for (const [name, value] of Object.entries(options)) if (value !== undefined) checkText(value, name, 0, Infinity)
     const { agentId = null, resourceType, prefix = resourceType === undefined ? '' : `${resourceType}:` } = options
     for await (const info of this.#list({ agentId, prefix, minAgeMs: 0 })) {
       if (resourceType === undefined || typeOf(info.resourceId) === resourceType) yield info
@@ -119,12 +120,21 @@ export class Inspection {
    * The events of every process that uses this namespace, from now or after a cursor, until the signal aborts or the
    * manager is closed. Where the log no longer has what follows the cursor there is one `gap` event.
    */
-  async *watch(options: WatchOptions = {}): AsyncGenerator<LockEvent | GapEvent, void, undefined> {
+  watch(options: WatchOptions = {}): AsyncGenerator<LockEvent | GapEvent, void, undefined> {
+    const start = this.#startWatch(options)
+    // Whoever asks for the first event is told what went wrong.
+    start.catch(() => {})
+    const signals = options?.signal instanceof AbortSignal ? [options.signal] : []
+    // A close ends it silently; one that came before the call is the caller's mistake.
+    if (!this.#closing.aborted) signals.push(this.#closing)
+    return watchEvents(start, AbortSignal.any(signals))
+  }
+
+  async #startWatch(options: WatchOptions): Promise<WatchStart> {
     checkOptions(options, ['since', 'signal'], 'watch')
-    const { since, signal } = options
-    const end = signal === undefined ? this.#closing : AbortSignal.any([signal, this.#closing])
-    if (signal?.aborted === true) return
-    yield* watchEvents(await this.#connect(), since, end)
+    const since = options.since === undefined ? undefined : checkText(options.since, 'since', 1, Infinity)
+    checkSignal(options.signal)
+    return startWatch(await this.#connect(), since)
   }
 
   async *#list(filter: { agentId: string | null; prefix: string; minAgeMs: number }): AsyncGenerator<LockInfo> {

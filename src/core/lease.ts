@@ -1,15 +1,17 @@
 import { inspect } from 'node:util'
-import { Deadline, Stopwatch, type Timer } from './clock.ts'
+import { Deadline, type Timer } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { lostMessage } from './error-messages.ts'
 import { InvalidRequestError, LockLostError, NotHeldError } from './errors.ts'
 import { dateOf, previousOf } from './info.ts'
+import type { Holder } from './leases.ts'
 import type { Lock, Wanted } from './lock.ts'
 import type { Claim, Loss, Mode, PreviousHolder } from './model.ts'
-import { LEASE_LIMITS, type LockRequest } from './request.ts'
-import type { Holder, Session } from './session.ts'
-import type { ExtendOutcome, GrantView, RequestRef } from './store.ts'
 import type { Reply } from './pipeline.ts'
+import { LEASE_LIMITS, type LockRequest } from './request.ts'
+import type { Session } from './session.ts'
+import type { GrantView, RequestRef } from './store.ts'
+import { WantedHandlers } from './wanted.ts'
 
 type State = 'held' | 'releasing' | 'released' | 'lost'
 
@@ -17,7 +19,17 @@ type State = 'held' | 'releasing' | 'released' | 'lost'
 const RENEW_AFTER = 1 / 3
 const RENEW_JITTER = 0.1
 
-const NO_HANDLERS: ReadonlySet<(wanted: Wanted) => unknown> = new Set()
+let readRef: (lease: Lease) => RequestRef
+
+/**
+ * The proof of ownership of a lock, for re-entry into it. Nothing that a user can reach leads here.
+ *
+ * @throws InvalidRequestError if this is no lock of this package
+ */
+export function refOf(lock: Lock): RequestRef {
+  if (lock instanceof Lease) return readRef(lock)
+  throw new InvalidRequestError('holding: this is not a lock that was acquired with this package.')
+}
 
 /**
  * The one implementation of {@link Lock}. A lease is held until it was released or lost, and it is lost for good.
@@ -26,24 +38,33 @@ const NO_HANDLERS: ReadonlySet<(wanted: Wanted) => unknown> = new Set()
  * in every call as well as by a timer. An answer that did not arrive never moves it.
  */
 export class Lease implements Lock, Holder {
+  static {
+    readRef = (lease) => lease.#ref
+    // What `console.log` shows of it; a method of that name cannot be declared with a type of its own.
+    Object.defineProperty(this.prototype, inspect.custom, {
+      value(this: Lease): string {
+        return `Lock ${inspect(this.toJSON())}`
+      },
+    })
+  }
+
   readonly #session: Session
   readonly #request: LockRequest
   readonly #ref: RequestRef
   readonly #grant: GrantView
-  readonly #since: Stopwatch
   #state: State = 'held'
   #deadline: Deadline
   #expiresAt: Date
   #loss: LockLostError | undefined
   #releasing: Promise<boolean> | undefined
   #controller: AbortController | undefined
-  #outer: AbortSignal | undefined
+  #signal: AbortSignal | undefined
   #deadlineTimer: Timer | undefined
   #renewTimer: Timer | undefined
   /** Something that would move the deadline has been asked for and not been answered. */
   #isOverdue: boolean
-  #handlers = NO_HANDLERS
-  #wanted = 0
+  #wantedHandlers: WantedHandlers | undefined
+  #waiters = 0
 
   /** @param isConfirmed whether the store knows that the grant has arrived */
   constructor(
@@ -60,16 +81,9 @@ export class Lease implements Lock, Holder {
     this.#grant = grant
     this.#deadline = deadline
     this.#isOverdue = !isConfirmed
-    this.#since = new Stopwatch(session.clock)
     this.#expiresAt = dateOf(grant.expiresAt, session.time)
     this.#watch()
     if (request.autoExtend) this.#renewLater()
-  }
-
-  /** The proof of ownership, for re-entry into this lock. Not to be had from outside this package. */
-  static refOf(lock: Lock): RequestRef {
-    if (lock instanceof Lease) return lock.#ref
-    throw new InvalidRequestError('holding: this is not a lock that was acquired with this package.')
   }
 
   get id(): number {
@@ -110,11 +124,12 @@ export class Lease implements Lock, Holder {
   }
 
   get signal(): AbortSignal {
+    this.#check()
     // Made when first asked for: most locks are held without anybody looking.
     this.#controller ??= new AbortController()
     if (this.#loss !== undefined) this.#controller.abort(this.#loss)
-    const { signal } = this.#controller
-    return this.#outer === undefined ? signal : AbortSignal.any([signal, this.#outer])
+    this.#signal ??= this.#controller.signal
+    return this.#signal
   }
 
   get isHeld(): boolean {
@@ -136,8 +151,10 @@ export class Lease implements Lock, Holder {
   async extend(duration?: Duration): Promise<void> {
     const ttlMs = duration === undefined ? this.#request.ttlMs : parseDuration(duration, 'duration', LEASE_LIMITS)
     this.assertHeld()
+    this.#isOverdue = true
     const reply = await this.#session.pipeline.run({ type: 'extend', ...this.#ref, ttlMs, automatic: false })
-    this.#onExtended(reply)
+    if (reply.outcome.type === 'gone') this.lose({ kind: 'expired' })
+    else this.#onExtended(reply.outcome.expiresAt, ttlMs, reply)
     this.assertHeld()
     if (reply.outcome.type === 'extended') {
       this.#session.observer.extended(this.#request, this.fencingToken, reply.outcome.cursor)
@@ -145,13 +162,11 @@ export class Lease implements Lock, Holder {
   }
 
   onWanted(handler: (wanted: Wanted) => unknown): () => void {
-    // Each subscription ends by itself, also if one handler is given twice.
-    const called = (wanted: Wanted): unknown => handler(wanted)
-    this.#handlers = new Set([...this.#handlers, called])
-    if (this.#wanted > 0) this.#tell(called)
-    return () => {
-      this.#handlers = new Set([...this.#handlers].filter((each) => each !== called))
+    if (this.#wantedHandlers === undefined) {
+      this.#wantedHandlers = new WantedHandlers()
+      this.#wantedHandlers.tell(this.#waiters)
     }
+    return this.#wantedHandlers.add(handler)
   }
 
   release(): Promise<boolean> {
@@ -169,13 +184,9 @@ export class Lease implements Lock, Holder {
     return { resources, agentId, mode, fencingToken, lockedAt, expiresAt, isHeld }
   }
 
-  [inspect.custom](): string {
-    return `Lock ${inspect(this.toJSON())}`
-  }
-
   /** Makes the lock's signal abort when this one does, too. */
   follow(outer: AbortSignal): void {
-    this.#outer = outer
+    this.#signal = AbortSignal.any([this.signal, outer])
   }
 
   /** Why the lock was lost, if it was. */
@@ -184,16 +195,21 @@ export class Lease implements Lock, Holder {
     return this.#loss
   }
 
-  /** The store knows that the grant has arrived: the lease is full from when it was told. */
-  confirmed(deadline: Deadline): void {
+  /** The lease at the store ends then: its grant was confirmed, or a handle that shares it has extended it. */
+  prolong(deadline: Deadline, expiresAt: Date): void {
     if (this.#state !== 'held') return
-    this.#prolong(deadline)
+    if (this.loss !== undefined) return
+    this.#isOverdue = false
+    if (expiresAt > this.#expiresAt) this.#expiresAt = expiresAt
+    if (deadline.remainingMs() <= this.#deadline.remainingMs()) return
+    this.#deadline = deadline
+    this.#watch()
   }
 
   /** Somebody started to wait for this lock. */
   want(waiters: number): void {
-    this.#wanted = waiters
-    for (const handler of this.#handlers) this.#tell(handler)
+    this.#waiters = waiters
+    this.#wantedHandlers?.tell(waiters)
   }
 
   /** The session was taken for dead: is the lease still there? */
@@ -203,14 +219,16 @@ export class Lease implements Lock, Holder {
 
   /** Ends the handle for good. What may still stand at the store is released as soon as it can be reached. */
   lose(loss: Loss, cursor: string | null = null): void {
-    if (this.#hasEnded()) return
     const wasReleasing = this.#state === 'releasing'
+    if (this.#hasEnded() || (wasReleasing && loss.kind === 'closed')) return
     this.#state = 'lost'
-    this.#loss = new LockLostError(lostMessage({ resources: this.resources, loss }), { loss, resources: this.resources })
+    this.#loss = new LockLostError(lostMessage({ resources: this.resources, loss }), {
+      loss,
+      resources: this.resources,
+    })
     this.#stop()
-    if (this.#session.removeLease(this)) {
-      this.#session.observer.lost(this.#request, this.fencingToken, this.#since.elapsedMs(), loss, cursor)
-    }
+    const ended = this.#session.removeLease(this)
+    if (ended !== undefined) this.#session.observer.lost(ended, this.fencingToken, loss, cursor)
     if (!wasReleasing && loss.kind !== 'forced' && loss.kind !== 'epoch') this.#letGo(loss.kind !== 'closed')
     this.#controller?.abort(this.#loss)
   }
@@ -240,9 +258,8 @@ export class Lease implements Lock, Holder {
     if (this.#hasEnded()) return
     this.#state = 'released'
     this.#stop()
-    if (this.#session.removeLease(this)) {
-      this.#session.observer.released(this.#request, this.fencingToken, this.#since.elapsedMs(), cursor)
-    }
+    const ended = this.#session.removeLease(this)
+    if (ended !== undefined) this.#session.observer.released(ended, this.fencingToken, cursor)
   }
 
   #letGo(expired: boolean): void {
@@ -263,23 +280,11 @@ export class Lease implements Lock, Holder {
     })
   }
 
-  #prolong(deadline: Deadline): void {
-    this.#isOverdue = false
-    if (deadline.remainingMs() <= this.#deadline.remainingMs()) return
-    this.#deadline = deadline
-    this.#watch()
-  }
-
-  #onExtended({ outcome, answer, sent }: Reply<ExtendOutcome>): void {
-    if (this.#state !== 'held') return
-    this.#check()
-    // The same answer may hold a message that says why, and comes right after this.
-    if (outcome.type === 'gone') return queueMicrotask(() => this.lose({ kind: 'expired' }))
-    this.#expiresAt = dateOf(outcome.expiresAt, answer)
-    const leaseMs = outcome.expiresAt - answer.now
-    this.#prolong(new Deadline(sent, leaseMs))
+  #onExtended(expiresAt: number, askedMs: number, { answer, sent }: Reply): void {
+    const leaseMs = expiresAt - answer.now
+    this.#session.prolong(this.id, new Deadline(sent, leaseMs), dateOf(expiresAt, answer))
     // It has come up against its longest hold: renewing it again would change nothing.
-    if (leaseMs < this.#request.ttlMs) this.#renewTimer?.cancel()
+    if (leaseMs < askedMs) this.#renewTimer?.cancel()
   }
 
   #renewLater(): void {
@@ -293,27 +298,21 @@ export class Lease implements Lock, Holder {
   }
 
   #extendQuietly(ttlMs: number): void {
-    this.#session.pipeline.submit(
-      { type: 'extend', ...this.#ref, ttlMs, automatic: true },
-      // A renewal that failed is followed by the next one; the deadline stands as it did.
-      { onReply: (reply) => this.#onExtended(reply), onError: () => {} },
-    )
+    const step = { type: 'extend', ...this.#ref, ttlMs, automatic: true } as const
+    this.#session.pipeline.submit(step, {
+      onReply: (reply) => {
+        if (reply.outcome.type === 'extended') this.#onExtended(reply.outcome.expiresAt, ttlMs, reply)
+        // The same answer may hold a message that says why, and comes right after this.
+        else queueMicrotask(() => this.lose({ kind: 'expired' }))
+      },
+      // The next renewal follows; the deadline stands as it did.
+      onError: () => {},
+    })
   }
 
   #stop(): void {
     this.#deadlineTimer?.cancel()
     this.#renewTimer?.cancel()
-  }
-
-  #tell(handler: (wanted: Wanted) => unknown): void {
-    const report = (error: unknown): void => {
-      process.emitWarning(`A handler of onWanted failed: ${String(error)}`, 'HoldfastWarning')
-    }
-    try {
-      Promise.resolve(handler({ waiters: this.#wanted })).catch(report)
-    } catch (error) {
-      report(error)
-    }
   }
 
   #notHeld(): NotHeldError {

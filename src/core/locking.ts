@@ -1,10 +1,13 @@
-import { type Activity, within } from './activity.ts'
 import { Acquisition } from './acquisition.ts'
+import { type Activity, within } from './activity.ts'
+import { systemClock } from './clock.ts'
 import { lostMessage } from './error-messages.ts'
 import { InvalidRequestError, isResourceLockError, LockLostError } from './errors.ts'
-import { Lease } from './lease.ts'
+import { type Lease, refOf } from './lease.ts'
 import type { Lock } from './lock.ts'
-import { type AcquireOptions, type LockRequest, parseRequest } from './request.ts'
+import { checkOptions } from './options.ts'
+import { OUT_OF_TIME, patiently } from './patience.ts'
+import { ACQUIRE_OPTIONS, type AcquireOptions, type LockRequest, parseRequest } from './request.ts'
 import type { ResourceInput } from './resource.ts'
 import type { Session } from './session.ts'
 import { show } from './show.ts'
@@ -18,6 +21,8 @@ export type LockedCallback<T> = (lock: Lock) => T | PromiseLike<T>
 /** {@link AcquireOptions} of a call that never waits. */
 export type TryAcquireOptions = Omit<AcquireOptions, 'waitTimeout'>
 
+const TRY_OPTIONS = ACQUIRE_OPTIONS.filter((name) => name !== 'waitTimeout')
+
 /** The three ways to a lock, for whichever activity asks. */
 export class Locking {
   readonly #connect: () => Session | Promise<Session>
@@ -28,7 +33,7 @@ export class Locking {
   }
 
   async acquire(resources: Resources, options: AcquireOptions, activity: Activity | undefined): Promise<Lock> {
-    return this.#acquire(parseRequest(resources, options, Lease.refOf, activity))
+    return this.#acquire(parseRequest(resources, options, refOf, activity))
   }
 
   async tryAcquire(
@@ -36,6 +41,7 @@ export class Locking {
     options: TryAcquireOptions,
     activity: Activity | undefined,
   ): Promise<Lock | null> {
+    checkOptions(options, TRY_OPTIONS, 'tryAcquire')
     try {
       return await this.acquire(resources, { ...options, waitTimeout: 0 }, activity)
     } catch (error) {
@@ -50,7 +56,7 @@ export class Locking {
     fn: LockedCallback<T>,
     activity: Activity,
   ): Promise<T> {
-    const request = parseRequest(resources, options, Lease.refOf, activity)
+    const request = parseRequest(resources, options, refOf, activity)
     if (typeof fn !== 'function') throw new InvalidRequestError(`withLock: ${show(fn)} is not a function.`)
     const lock = await this.#acquire(request)
     if (request.signal !== undefined) lock.follow(request.signal)
@@ -66,9 +72,19 @@ export class Locking {
     return result
   }
 
+  async #connected(signal: AbortSignal | undefined): Promise<Session> {
+    const session = this.#connect()
+    if (!(session instanceof Promise)) return session
+    // Whoever opens a store decides how long that may take.
+    const opened = await patiently(session, { clock: systemClock, signal })
+    if (opened === OUT_OF_TIME) throw new Error('A wait without end has ended.')
+    return opened
+  }
+
   async #acquire(request: LockRequest): Promise<Lease> {
-    const session = await this.#connect()
-    if (request.waitMs > 0) await session.listen()
+    const { signal } = request
+    const session = await this.#connected(signal)
+    await session.listen(signal)
     return Acquisition.run(session, request)
   }
 }

@@ -4,14 +4,21 @@ import { systemClock } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ClosedError, InvalidRequestError } from './errors.ts'
 import { type EventBusLike, getEventBus } from './eventbus.ts'
-import { type ForceUnlockOptions, Inspection, type ListOptions, type StaleOptions, type WatchOptions } from './inspection.ts'
+import {
+  type ForceUnlockOptions,
+  Inspection,
+  type ListOptions,
+  type StaleOptions,
+  type WatchOptions,
+} from './inspection.ts'
 import type { Lock } from './lock.ts'
 import { type LockedCallback, Locking, type Resources, type TryAcquireOptions } from './locking.ts'
 import { createMetrics, type MetricsRegistry, noMetrics } from './metrics.ts'
 import type { GapEvent, LockEvent, LockInfo } from './model.ts'
+import { checkNamespace } from './namespace.ts'
 import { Observer } from './observer.ts'
-import { checkOptions } from './options.ts'
-import { type AcquireOptions, checkText, MAX_AGENT_BYTES } from './request.ts'
+import { checkCount, checkOptions } from './options.ts'
+import { type AcquireOptions, checkBoolean } from './request.ts'
 import { Session } from './session.ts'
 import { show } from './show.ts'
 import type { StoreDriver } from './store.ts'
@@ -30,9 +37,12 @@ export interface ManagerOptions {
   readonly metrics?: boolean
   /** How many different `agent_id` labels the metrics may have; further agents count as `other`. Default 1 000. */
   readonly maxAgentLabels?: number
-  /** How often a session that waits or holds shows that it lives; after three beats missed it is dead. Default `'2s'`. */
+  /** How often a session that waits or holds shows that it lives; after three beats missed it is dead. Default, and most, `'2s'`. */
   readonly heartbeat?: Duration
 }
+
+// Stores rely on it that a session which lives is heard of within six seconds.
+const HEARTBEAT_LIMITS = { minMs: 50, maxMs: 2_000 } as const
 
 const OPTIONS: readonly (keyof ManagerOptions)[] = [
   'store',
@@ -43,8 +53,6 @@ const OPTIONS: readonly (keyof ManagerOptions)[] = [
   'maxAgentLabels',
   'heartbeat',
 ]
-
-const NAMESPACE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/u
 
 /**
  * Locks on named resources, in one namespace of one store. It is one session there: its locks end with it.
@@ -61,12 +69,12 @@ export class LockManager implements AsyncDisposable {
   #connecting: Promise<Session> | undefined
   #closed: Promise<void> | undefined
 
-  /** @throws InvalidRequestError for an unknown option; the values are checked by {@link connect} */
+  /** Never throws: the options are checked when the store is opened. */
   constructor(options: ManagerOptions, openStore: (url: string | undefined) => Promise<StoreDriver>) {
-    checkOptions(options, OPTIONS, 'ResourceLockManager')
     this.#options = Object.freeze({ ...options })
     this.#openStore = openStore
-    const connect = (): Session | Promise<Session> => this.#session ?? this.#connected()
+    const connect = (): Session | Promise<Session> =>
+      this.#closed === undefined && this.#session !== undefined ? this.#session : this.#connected()
     this.#locking = new Locking(connect)
     this.#inspection = new Inspection(connect, this.#closing.signal)
   }
@@ -153,7 +161,7 @@ export class LockManager implements AsyncDisposable {
 
   /** The same methods for one agent, which does one thing at a time: deadlocks are found, and re-entry is possible. */
   agent(agentId: string): AgentLocks {
-    return new AgentLocks(checkText(agentId, 'agentId', 1, MAX_AGENT_BYTES), this.#locking, this.#inspection)
+    return new AgentLocks(agentId, this.#locking, this.#inspection)
   }
 
   /** Runs `fn` outside of the present activity: for work that a callback starts and does not await. */
@@ -184,27 +192,44 @@ export class LockManager implements AsyncDisposable {
   }
 
   async #open(): Promise<Session> {
+    checkOptions(this.#options, OPTIONS, 'ResourceLockManager')
     const { store, namespace = 'default', eventBus = getEventBus(), registry, metrics = true } = this.#options
-    const heartbeatMs = parseDuration(this.#options.heartbeat ?? '2s', 'heartbeat', { minMs: 50, maxMs: 20_000 })
-    if (typeof namespace !== 'string' || !NAMESPACE.test(namespace)) {
-      throw new InvalidRequestError(
-        `namespace: ${show(namespace)} is not a name of 1 to 64 letters, digits, dots, dashes and underscores.`,
-      )
+    const heartbeatMs = parseDuration(this.#options.heartbeat ?? '2s', 'heartbeat', HEARTBEAT_LIMITS)
+    checkNamespace(namespace)
+    if (!hasMethod(eventBus, 'publish')) {
+      throw new InvalidRequestError(`eventBus: ${show(eventBus)} is not an event bus: it has no method publish.`)
     }
-    const driver = typeof store === 'object' ? store : await this.#openStore(store)
-    const maxAgents = this.#options.maxAgentLabels
-    const measured = metrics
+    if (registry !== undefined && !hasMethod(registry, 'getSingleMetric')) {
+      throw new InvalidRequestError(`registry: ${show(registry)} is not a registry of prom-client.`)
+    }
+    const { maxAgentLabels } = this.#options
+    const maxAgents = maxAgentLabels === undefined ? undefined : checkCount(maxAgentLabels, 'maxAgentLabels')
+    const driver = isDriver(store) ? store : await this.#openStore(store)
+    const measured = checkBoolean(metrics, 'metrics')
       ? await createMetrics({
           ...(registry === undefined ? {} : { registry }),
           ...(maxAgents === undefined ? {} : { maxAgents }),
         })
       : noMetrics
-    return new Session(await driver.open(namespace), systemClock, new Observer(measured, eventBus), heartbeatMs)
+    return new Session(
+      await driver.open(namespace, this.#closing.signal),
+      systemClock,
+      new Observer(measured, eventBus),
+      heartbeatMs,
+    )
   }
 
   async #close(): Promise<void> {
-    this.#closing.abort()
+    this.#closing.abort(new ClosedError('The lock manager was closed.'))
     const session = await this.#connecting?.catch(() => undefined)
     await session?.close()
   }
+}
+
+function isDriver(store: ManagerOptions['store']): store is StoreDriver {
+  return hasMethod(store, 'open')
+}
+
+function hasMethod(value: unknown, name: string): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
 }

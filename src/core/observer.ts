@@ -12,6 +12,12 @@ export interface Observed {
   readonly metadata: string | null
 }
 
+/** A lease whose last handle in this process has gone. */
+export interface Ended {
+  readonly request: Observed
+  readonly heldMs: number
+}
+
 type Details = Partial<Pick<LockEvent, 'fencingToken' | 'heldMs' | 'waitedMs' | 'forced'>>
 
 /** Tells the metrics and the event bus what happens in this process, each thing once. */
@@ -50,9 +56,9 @@ export class Observer {
     this.#publish('resource.abandoned', request, cursor, { waitedMs: Math.round(waitedMs) })
   }
 
-  /** The caller left the line, or the request was withdrawn before it had joined one. */
-  abandoned(request: Observed, waitedMs: number, wasWaiting: boolean): void {
-    if (wasWaiting) this.#publish('resource.abandoned', request, null, { waitedMs: Math.round(waitedMs) })
+  /** The caller left the line before its time was up. */
+  abandoned(request: Observed, waitedMs: number): void {
+    this.#publish('resource.abandoned', request, null, { waitedMs: Math.round(waitedMs) })
   }
 
   deadlocked(request: Observed, wasWaiting: boolean, cursor: string | null): void {
@@ -64,26 +70,27 @@ export class Observer {
     this.#publish('resource.extended', request, cursor, { fencingToken })
   }
 
-  released(request: Observed, fencingToken: number, heldMs: number, cursor: string | null): void {
+  released({ request, heldMs }: Ended, fencingToken: number, cursor: string | null): void {
     this.#metrics.released(measured(request), heldMs)
     this.#publish('resource.unlocked', request, cursor, { fencingToken, heldMs: Math.round(heldMs) })
   }
 
-  lost(request: Observed, fencingToken: number, heldMs: number, loss: Loss, cursor: string | null): void {
+  lost({ request, heldMs }: Ended, fencingToken: number, loss: Loss, cursor: string | null): void {
     this.#metrics.lost(measured(request), loss.kind, heldMs)
-    const { by, reason = '' } = loss
-    if (by === undefined) this.#publish('resource.expired', request, cursor, { fencingToken, heldMs: Math.round(heldMs) })
-    else this.#publish('resource.unlocked', request, cursor, {
-        fencingToken,
-        heldMs: Math.round(heldMs),
-        forced: { by, reason },
-      })
+    const { kind, by, reason = '' } = loss
+    // A manager that closes releases what it holds.
+    const type = by === undefined && kind !== 'closed' ? 'resource.expired' : 'resource.unlocked'
+    this.#publish(type, request, cursor, {
+      fencingToken,
+      heldMs: Math.round(heldMs),
+      ...(by === undefined ? {} : { forced: { by, reason } }),
+    })
   }
 
   #publish(type: EventType, request: Observed, cursor: string | null, details: Details): void {
     if (this.#bus.hasSubscribers?.(type) === false) return
     const { agentId, claims, reason, metadata } = request
-    this.#bus.publish({
+    const event: LockEvent = {
       ...(cursor === null ? {} : { cursor }),
       type,
       at: new Date(),
@@ -92,7 +99,13 @@ export class Observer {
       ...reasonOf(reason),
       ...metadataOf(metadata),
       ...details,
-    })
+    }
+    try {
+      this.#bus.publish(event)
+    } catch (error) {
+      // Any object serves as a bus, and none may harm a lock.
+      process.emitWarning(`The event bus failed on '${type}': ${String(error)}`, 'HoldfastWarning')
+    }
   }
 }
 

@@ -66,7 +66,9 @@ export class Pipeline {
   #beat = false
   #number = 0
   #stopped = false
-  #pause: { readonly timer: Timer; readonly end: () => void } | undefined
+  /** Batches in a row that the store refused. */
+  #refusals = 0
+  #pause: { readonly end: () => void } | undefined
 
   constructor(store: LockStore, owner: PipelineOwner, clock: Clock) {
     this.#store = store
@@ -89,7 +91,8 @@ export class Pipeline {
   submit<S extends Step>(step: S, recipient: Recipient<OutcomeOf[S['type']]>): void {
     if (this.#stopped) return recipient.onError(new ClosedError('The lock manager is closed.'))
     // A store answers a step with the outcome of that step: the pairing is the contract of OutcomeOf.
-    this.#enqueue(step, recipient as Recipient<Outcome>, false)
+    this.#enqueue(step, recipient, false)
+    if (this.#refusals > 0) this.#pause?.end()
   }
 
   /** Sends a step whose outcome nobody waits for, as soon as the store can be reached. */
@@ -112,7 +115,6 @@ export class Pipeline {
   /** Sends nothing any more; resolves when nothing is in flight. What was queued fails. */
   async stop(): Promise<void> {
     this.#stopped = true
-    this.#pause?.timer.cancel()
     this.#pause?.end()
     this.#fail(this.#queue.splice(0), new ClosedError('The lock manager was closed.'))
     await this.#flight
@@ -143,15 +145,25 @@ export class Pipeline {
     const batch: Batch = { ...this.#owner.header(), number: this.#number, steps: flying.map(({ step }) => step) }
     const sent = new Stopwatch(this.#clock)
     const watchdog = this.#watch(flying)
+    let refused: readonly Queued[] = []
     try {
       const answer = await this.#applyUntilAnswered(batch, sent)
       if (answer.outcomes === null) this.#queue.unshift(...flying.filter((each) => !each.abandoned))
       this.#owner.onAnswer(answer, batch, sent, () => this.#deliver(flying, answer, sent))
     } catch (error) {
-      this.#fail(flying, error)
+      // What nobody waits for waits for the store.
+      if (error instanceof NotExecutedError && !this.#stopped) refused = flying.filter((each) => each.isBackground)
+      this.#fail(
+        flying.filter((each) => !refused.includes(each)),
+        error,
+      )
     } finally {
       watchdog.stop()
     }
+    this.#refusals = refused.length === 0 ? 0 : this.#refusals + 1
+    if (refused.length === 0) return
+    this.#queue.unshift(...refused)
+    await this.#rest(Math.min(FIRST_PAUSE_MS * 2 ** (this.#refusals - 1), LONGEST_PAUSE_MS))
   }
 
   async #applyUntilAnswered(batch: Batch, sent: Stopwatch): Promise<Answer> {
@@ -173,23 +185,27 @@ export class Pipeline {
   #rest(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
+        timer.cancel()
         this.#pause = undefined
         resolve()
       }
-      const timer = this.#clock.after(ms, end)
-      timer.keepAlive(this.#queue.length > 0)
-      this.#pause = { timer, end }
+      const timer: Timer = this.#clock.after(ms, end)
+      timer.keepAlive(this.#queue.some((each) => !each.isBackground))
+      this.#pause = { end }
     })
   }
 
   /** Callers do not wait for ever for a store that does not answer; the batch itself goes on. */
   #watch(flying: readonly Queued[]): { stop(): void } {
     const giveUp = (): void => {
-      const error = new StoreUnavailableError(
-        `The store ${this.#store.name} has not answered for ${PATIENCE_MS / 1000} seconds. Check that it runs and can be reached.`,
+      const error = unanswered(this.#store)
+      this.#fail(
+        flying.filter((each) => !each.isBackground),
+        error,
       )
-      this.#fail(flying.filter((each) => !each.isBackground), error)
-      const [background, awaited] = [true, false].map((kind) => this.#queue.filter((each) => each.isBackground === kind))
+      const [background, awaited] = [true, false].map((kind) =>
+        this.#queue.filter((each) => each.isBackground === kind),
+      )
       this.#queue = background ?? []
       this.#fail(awaited ?? [], error)
       timer = this.#clock.after(PATIENCE_MS, giveUp)
@@ -215,4 +231,11 @@ export class Pipeline {
       each.recipient.onError(error)
     }
   }
+}
+
+/** What a caller is told whose patience is at its end. */
+export function unanswered(store: LockStore): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `The store ${store.name} has not answered for ${PATIENCE_MS / 1000} seconds. Check that it runs and can be reached.`,
+  )
 }

@@ -39,12 +39,13 @@ const WAIT_LIMITS = { minMs: 1, maxMs: 86_400_000, zero: true, words: { forever:
 
 export const MAX_AGENT_BYTES = 256
 export const MAX_REASON_BYTES = 512
-export const MAX_METADATA_BYTES = 4096
+const MAX_METADATA_BYTES = 4096
 
 /** A checked call of `acquire`: what goes to the store, and what stays with the client. */
 export interface LockRequest {
   readonly agentId: string
   readonly claims: readonly Claim[]
+  /** Never longer than `maxHoldMs`. */
   readonly ttlMs: number
   /** `Infinity` waits for ever. */
   readonly waitMs: number
@@ -59,7 +60,7 @@ export interface LockRequest {
   readonly signal: AbortSignal | undefined
 }
 
-const OPTIONS: readonly (keyof AcquireOptions)[] = [
+export const ACQUIRE_OPTIONS: readonly (keyof AcquireOptions)[] = [
   'agentId',
   'timeout',
   'waitTimeout',
@@ -84,21 +85,21 @@ export function parseRequest(
   refOf: (lock: Lock) => RequestRef,
   activity: Activity | undefined = currentActivity(),
 ): LockRequest {
-  checkOptions(options, OPTIONS, 'acquire')
+  checkOptions(options, ACQUIRE_OPTIONS, 'acquire')
   const { timeout = '30s', waitTimeout = '10s', mode = 'exclusive', reason, autoExtend = false, holding } = options
-  const maxHold = typeof autoExtend === 'object' ? autoExtend.maxHold : undefined
+  const maxHoldMs = typeof autoExtend === 'object' ? checkMaxHold(autoExtend) : null
   return {
     agentId: checkText(options.agentId, 'agentId', 1, MAX_AGENT_BYTES),
     claims: parseClaims(resources, checkMode(mode)),
-    ttlMs: parseDuration(timeout, 'timeout', LEASE_LIMITS),
+    ttlMs: Math.min(parseDuration(timeout, 'timeout', LEASE_LIMITS), maxHoldMs ?? Infinity),
     waitMs: parseDuration(waitTimeout, 'waitTimeout', WAIT_LIMITS),
     reason: reason === undefined ? null : checkText(reason, 'reason', 0, MAX_REASON_BYTES),
     metadata: checkMetadata(options.metadata),
     chain: activity?.chain ?? null,
     reentrant: checkBoolean(options.reentrant ?? false, 'reentrant'),
     holding: holding === undefined ? null : refOf(holding),
-    autoExtend: maxHold === undefined ? checkBoolean(autoExtend, 'autoExtend') : true,
-    maxHoldMs: maxHold === undefined ? null : parseDuration(maxHold, 'autoExtend.maxHold', HOLD_LIMITS),
+    autoExtend: typeof autoExtend === 'object' || checkBoolean(autoExtend, 'autoExtend'),
+    maxHoldMs,
     signal: checkSignal(options.signal),
   }
 }
@@ -137,23 +138,36 @@ function checkMetadata(metadata: unknown): string | null {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
     throw new InvalidRequestError(`metadata: ${show(metadata)} is not an object.`)
   }
-  return checkText(asJson(metadata), 'metadata', 0, MAX_METADATA_BYTES)
+  const json = asJson(metadata)
+  if (json?.startsWith('{') !== true) {
+    throw new InvalidRequestError(`metadata: ${show(metadata)} is not an object when it is written as JSON.`)
+  }
+  return checkText(json, 'metadata', 0, MAX_METADATA_BYTES)
 }
 
-function asJson(value: object): string {
+function checkMaxHold(autoExtend: { readonly maxHold: Duration }): number {
+  checkOptions(autoExtend, ['maxHold'], 'autoExtend')
+  return parseDuration(autoExtend.maxHold, 'autoExtend.maxHold', HOLD_LIMITS)
+}
+
+function asJson(value: object): string | undefined {
   try {
     return JSON.stringify(value)
   } catch (cause) {
-    throw new InvalidRequestError('metadata cannot be written as JSON: it refers to itself, or has a BigInt.', { cause })
+    throw new InvalidRequestError('metadata cannot be written as JSON: it refers to itself, or has a BigInt.', {
+      cause,
+    })
   }
 }
 
-function checkBoolean(value: unknown, what: string): boolean {
+/** @throws InvalidRequestError unless the value is true or false */
+export function checkBoolean(value: unknown, what: string): boolean {
   if (typeof value === 'boolean') return value
   throw new InvalidRequestError(`${what}: ${show(value)} is neither true nor false.`)
 }
 
-function checkSignal(signal: unknown): AbortSignal | undefined {
+/** @throws InvalidRequestError unless the value is a signal, or left out */
+export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal
   throw new InvalidRequestError(`signal: ${show(signal)} is not an AbortSignal.`)
 }

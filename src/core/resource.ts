@@ -6,10 +6,10 @@ import { show } from './show.ts'
 export type ResourceInput = string | { readonly resourceId: string; readonly mode?: Mode; readonly scope?: Scope }
 
 /** The longest resource id, in bytes of UTF-8. */
-export const MAX_RESOURCE_BYTES = 1024
+const MAX_RESOURCE_BYTES = 1024
 
 /** The most claims in one request. */
-export const MAX_CLAIMS = 128
+const MAX_CLAIMS = 128
 
 const DEFAULT_TYPE = 'resource'
 const TREE_SUFFIX = '/**'

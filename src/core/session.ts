@@ -1,17 +1,15 @@
-import { randomId } from './random-id.ts'
-import { type Clock, Stopwatch, type Timer } from './clock.ts'
+import { type Clock, type Deadline, Stopwatch, type Timer } from './clock.ts'
 import { ClosedError } from './errors.ts'
 import type { StoreTime } from './info.ts'
-import type { Observer } from './observer.ts'
-import type { Loss } from './model.ts'
-import { Pipeline } from './pipeline.ts'
+import { type Holder, Leases } from './leases.ts'
+import type { Ended, Observed, Observer } from './observer.ts'
+import { OUT_OF_TIME, patiently } from './patience.ts'
+import { PATIENCE_MS, Pipeline, unanswered } from './pipeline.ts'
+import { randomId } from './random-id.ts'
 import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from './store.ts'
 
 /** A session is dead after three heartbeats without a sign of life. */
 const BEATS_TO_DEATH = 3
-
-/** How long a session that closes waits for the store. */
-const CLOSE_PATIENCE_MS = 5_000
 
 /** A lease that the store may not yet know to have arrived. */
 export interface Unconfirmed {
@@ -31,16 +29,6 @@ export interface Waiter {
   fail(error: unknown): void
 }
 
-/** A handle of a lease in this process, as the session needs to know it. */
-export interface Holder {
-  readonly id: number
-  readonly fencingToken: number
-  lose(loss: Loss, cursor?: string | null): void
-  want(waiters: number): void
-  /** Asks the store whether the lease is still there. */
-  verify(): void
-}
-
 /**
  * One connected manager, as the store sees it: its heartbeat, its outbox, its subscription, and who in this process
  * waits and holds. It turns what the store says into calls on each {@link Waiter} and {@link Holder}.
@@ -55,7 +43,7 @@ export class Session {
   readonly #id = randomId()
   readonly #waits = new Map<number, Waiter>()
   readonly #acquisitions = new Set<Waiter>()
-  readonly #leases = new Map<number, Set<Holder>>()
+  readonly #leases = new Leases()
   #unconfirmed: Unconfirmed[] = []
   #epoch: string | null = null
   #acked = 0
@@ -65,6 +53,7 @@ export class Session {
   /** Messages that came by push and wait for their turn. */
   #early: Message[] = []
   #subscription: Promise<Subscription> | undefined
+  #isListening = false
   #heartbeat: Timer | undefined
   #wake: Timer | undefined
   /** The store has rows of this session. */
@@ -81,10 +70,6 @@ export class Session {
     this.pipeline = new Pipeline(store, this.#owner(), clock)
   }
 
-  get isClosed(): boolean {
-    return this.#closed
-  }
-
   /** Runs since the last batch was sent that is answered. A lease that arrives by push was granted after that. */
   get lastAnswered(): Stopwatch {
     return this.#lastAnswered
@@ -95,18 +80,19 @@ export class Session {
     return this.#time
   }
 
-  /** Resolves once what happens to this session is pushed to it; only then may it join a line. */
-  async listen(): Promise<void> {
-    this.#subscription ??= this.#store.subscribe(this.#id, {
-      onMessages: (messages) => this.#onPush(messages),
-      onInterruption: () => this.pipeline.beat(),
-    })
-    try {
-      await this.#subscription
-    } catch (error) {
-      this.#subscription = undefined
-      throw error
-    }
+  /**
+   * Resolves once what happens to this session is pushed to it; only then may it hold or join a line.
+   *
+   * @throws StoreUnavailableError if the store does not answer
+   * @throws the signal's own reason as soon as it aborts
+   */
+  async listen(signal?: AbortSignal): Promise<void> {
+    if (this.#closed) throw new ClosedError('The lock manager is closed.')
+    if (this.#isListening) return
+    this.#subscription ??= this.#subscribe()
+    const patience = { clock: this.clock, ms: PATIENCE_MS, signal }
+    if ((await patiently(this.#subscription, patience)) === OUT_OF_TIME) throw unanswered(this.#store)
+    this.#isListening = true
   }
 
   /** Calls back soon after the event log has grown. */
@@ -116,6 +102,7 @@ export class Session {
 
   addAcquisition(acquisition: Waiter): void {
     if (this.#closed) return acquisition.fail(new ClosedError('The lock manager is closed.'))
+    this.#isKnown = true
     this.#acquisitions.add(acquisition)
   }
 
@@ -136,21 +123,20 @@ export class Session {
   }
 
   /** Returns whether this is the first handle of the lease in this process. */
-  addLease(lease: Holder): boolean {
-    const sharing = this.#leases.get(lease.id) ?? new Set()
-    this.#leases.set(lease.id, sharing.add(lease))
+  addLease(lease: Holder, request: Observed): boolean {
     this.#floor = Math.max(this.#floor, lease.fencingToken)
     this.#keepBeating()
-    return sharing.size === 1
+    return this.#leases.add(lease, request, this.clock)
   }
 
-  /** Returns whether this was the last handle of the lease in this process. */
-  removeLease(lease: Holder): boolean {
-    const sharing = this.#leases.get(lease.id)
-    sharing?.delete(lease)
-    if (sharing === undefined || sharing.size > 0) return false
-    this.#leases.delete(lease.id)
-    return true
+  /** Returns the lease if this was its last handle in this process. */
+  removeLease(lease: Holder): Ended | undefined {
+    return this.#leases.remove(lease)
+  }
+
+  /** A lease ends later than was known: all handles that share it have that. */
+  prolong(id: number, deadline: Deadline, expiresAt: Date): void {
+    for (const lease of this.#leases.of(id)) lease.prolong(deadline, expiresAt)
   }
 
   addUnconfirmed(unconfirmed: Unconfirmed): void {
@@ -162,15 +148,34 @@ export class Session {
     if (this.#closed) return
     this.#closed = true
     for (const acquisition of this.#acquisitions) acquisition.fail(new ClosedError('The lock manager was closed.'))
-    for (const lease of this.#everyLease()) lease.lose({ kind: 'closed' })
+    for (const lease of this.#leases.every()) lease.lose({ kind: 'closed' })
     this.#heartbeat?.cancel()
     this.#wake?.cancel()
-    const goodbye = !this.#isKnown ? Promise.resolve() : this.pipeline.run({ type: 'goodbye' }).catch(() => {})
-    await this.#orGiveUp(goodbye)
-    await this.#orGiveUp(this.pipeline.stop())
+    const patience = { clock: this.clock, ms: PATIENCE_MS }
+    if (this.#isKnown)
+      await patiently(
+        this.pipeline.run({ type: 'goodbye' }).catch(() => {}),
+        patience,
+      )
+    await patiently(Promise.all([this.pipeline.stop(), this.#unsubscribe()]), patience)
+    await patiently(this.#store.close(), patience)
+  }
+
+  async #subscribe(): Promise<Subscription> {
+    try {
+      return await this.#store.subscribe(this.#id, {
+        onMessages: (messages) => this.#onPush(messages),
+        onInterruption: () => this.pipeline.beat(),
+      })
+    } catch (error) {
+      this.#subscription = undefined
+      throw error
+    }
+  }
+
+  async #unsubscribe(): Promise<void> {
     const subscription = await this.#subscription?.catch(() => undefined)
-    await subscription?.close()
-    await this.#store.close()
+    await subscription?.close().catch(() => {})
   }
 
   #owner(): ConstructorParameters<typeof Pipeline>[1] {
@@ -202,8 +207,10 @@ export class Session {
     for (const message of answer.messages) this.#receive(message)
     this.#takeEarly(() => true)
     this.#confirm(batch, sent)
-    this.#lastAnswered = sent
+    // What this answer had no room for was granted before it.
+    if (!answer.more) this.#lastAnswered = sent
     if (answer.more) this.pipeline.beat()
+    this.#askAgainForEarly()
     this.#wakeIn(answer.wakeAt === null ? Infinity : answer.wakeAt - answer.now)
   }
 
@@ -212,27 +219,40 @@ export class Session {
     this.#acked = 0
     this.#early = []
     this.#unconfirmed = []
-    for (const lease of this.#everyLease()) lease.lose({ kind: 'epoch' })
+    for (const lease of this.#leases.every()) lease.lose({ kind: 'epoch' })
     this.#rejoin()
   }
 
-  /** The store took the session for dead: its places in line are gone, its leases may still stand. */
+  /**
+   * The store took the session for dead: its places in line are gone, and what it had not confirmed; its other leases
+   * may still stand. If it had forgotten the session it counts its messages from 1 again.
+   */
   #onRebirth(): void {
+    this.#acked = 0
+    this.#unconfirmed = []
+    this.#askAgainForEarly()
     this.#rejoin()
-    for (const lease of this.#everyLease()) lease.verify()
+    for (const lease of this.#leases.every()) lease.verify()
   }
 
   #rejoin(): void {
     const waiting = [...this.#waits.values()]
-    for (const id of [...this.#waits.keys()]) this.removeWait(id)
+    for (const id of this.#waits.keys()) this.removeWait(id)
     for (const acquisition of waiting) acquisition.rejoin()
   }
 
   #onPush(messages: readonly Message[]): void {
     if (this.#closed) return
     this.#early.push(...messages)
-    // The answer that tells of a request may still be under way: then its message waits for it.
-    this.#takeEarly((id) => !this.pipeline.isInFlight || this.#waits.has(id) || this.#leases.has(id))
+    // Of a request that nobody knows (yet) an answer must tell: a push may be a copy from before the session was dead.
+    this.#takeEarly((id) => this.#waits.has(id) || this.#leases.has(id))
+    if (!this.pipeline.isInFlight) this.#askAgainForEarly()
+  }
+
+  /** What could not be taken, because something before it is missing, comes again with the answer to a heartbeat. */
+  #askAgainForEarly(): void {
+    if (this.#early.length > 0) this.pipeline.beat()
+    this.#early = []
   }
 
   #takeEarly(isReady: (id: number) => boolean): void {
@@ -241,8 +261,6 @@ export class Session {
       this.#early.shift()
       this.#receive(next)
     }
-    // One before it was missed: the answer to a heartbeat brings all.
-    if (this.#early.length > 0 && !this.pipeline.isInFlight) this.pipeline.beat()
   }
 
   #receive(message: Message): void {
@@ -250,11 +268,11 @@ export class Session {
     this.#acked = message.number
     if (message.type === 'granted') this.#floor = Math.max(this.#floor, message.fence)
     const waiting = this.#waits.get(message.id)
-    const leases = [...(this.#leases.get(message.id) ?? [])]
+    const leases = this.#leases.of(message.id)
     switch (message.type) {
       case 'granted':
-        if (waiting === undefined) this.#handBack(message.id, message.fence)
-        else waiting.onGrant(message)
+        if (waiting !== undefined) waiting.onGrant(message)
+        else if (leases.length === 0) this.#handBack(message.id, message.fence)
         break
       case 'deadlock':
         waiting?.onDeadlock(message)
@@ -292,7 +310,6 @@ export class Session {
 
   /** Keeps the heartbeat going while somebody waits or holds. Any batch counts as a beat. */
   #keepBeating(): void {
-    this.#isKnown = true
     if (this.#heartbeat !== undefined || this.#closed) return
     const beatMs = this.deadMs / BEATS_TO_DEATH
     const restMs = beatMs - this.#lastAnswered.elapsedMs()
@@ -309,19 +326,5 @@ export class Session {
   #wakeIn(ms: number): void {
     this.#wake?.cancel()
     this.#wake = ms < this.deadMs ? this.clock.after(Math.max(1, ms), () => this.pipeline.beat()) : undefined
-  }
-
-  *#everyLease(): Generator<Holder> {
-    for (const sharing of [...this.#leases.values()]) yield* [...sharing]
-  }
-
-  async #orGiveUp(work: Promise<void> | Promise<unknown>): Promise<void> {
-    let timer: Timer | undefined
-    const patience = new Promise<void>((resolve) => {
-      timer = this.clock.after(CLOSE_PATIENCE_MS, resolve)
-      timer.keepAlive(true)
-    })
-    await Promise.race([work, patience])
-    timer?.cancel()
   }
 }

@@ -249,7 +249,7 @@ export interface ReadEventsOutcome {
   readonly type: 'events'
   readonly events: readonly LoggedEvent[]
   readonly cursor: string
-  /** The log no longer has (or never had) what follows `since`; `events` starts where it goes on. */
+  /** The log no longer has (or never had) what follows `since`; there are no events, and `cursor` is where it goes on. */
   readonly gap: boolean
 }
 

@@ -1,27 +1,38 @@
 import { eventOf } from './info.ts'
 import type { GapEvent, LockEvent } from './model.ts'
 import type { Session } from './session.ts'
-import type { ReadEventsOutcome } from './store.ts'
+import type { ReadEventsOutcome, Subscription } from './store.ts'
 
 /** How often a watcher looks without having been told to. */
 const LOOK_EVERY_MS = 1_000
 
 const EVENTS_PER_READ = 256
 
+/** Where a watcher starts. */
+export interface WatchStart {
+  readonly session: Session
+  readonly cursor: string
+}
+
+/** Starts after a cursor, or now. */
+export async function startWatch(session: Session, since: string | undefined): Promise<WatchStart> {
+  return { session, cursor: since ?? (await read(session, null)).cursor }
+}
+
 /**
- * The events of every process, from now (`since` undefined) or after a cursor, until the signal aborts. It may be slow
- * to be read: the log waits for it as long as the log is long, and then there is a gap.
+ * The events of every process from there on, until the signal aborts. It may be slow to be read: the log waits for it
+ * as long as the log is long, and then there is a gap.
  */
 export async function* watchEvents(
-  session: Session,
-  since: string | undefined,
+  start: Promise<WatchStart>,
   signal: AbortSignal,
 ): AsyncGenerator<LockEvent | GapEvent, void, undefined> {
-  const bell = new Bell(session, signal)
-  const subscription = await session.follow(() => bell.ring())
+  let subscription: Subscription | undefined
   try {
-    let cursor = since ?? (await read(session, null)).cursor
-    while (!signal.aborted) {
+    const { session, cursor: first } = await start
+    const bell = new Bell(session, signal)
+    subscription = await session.follow(() => bell.ring())
+    for (let cursor = first; !signal.aborted;) {
       const page = await read(session, cursor)
       cursor = page.cursor
       if (page.gap) yield { type: 'gap', cursor }
@@ -34,7 +45,7 @@ export async function* watchEvents(
   } catch (error) {
     if (!signal.aborted) throw error
   } finally {
-    await subscription.close()
+    await subscription?.close()
   }
 }
 

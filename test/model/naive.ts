@@ -3,7 +3,7 @@
  * every step everybody is asked anew whether the rule grants it. No index, no remembered blocker, no budget.
  */
 import type { Claim } from '../../src/core/model.ts'
-import type { AcquireStep, Batch, Message, Step } from '../../src/core/store.ts'
+import type { AcquireStep, Batch, Step } from '../../src/core/store.ts'
 
 export interface Entry {
   readonly id: number
@@ -48,7 +48,7 @@ export interface Known {
   readonly refused: readonly number[]
 }
 
-export function overlap(a: Claim, b: Claim): boolean {
+function overlap(a: Claim, b: Claim): boolean {
   const inside = (inner: string, outer: string): boolean => inner.startsWith(outer.endsWith(':') ? outer : `${outer}/`)
   if (a.resourceId === b.resourceId) return true
   return (
@@ -57,7 +57,7 @@ export function overlap(a: Claim, b: Claim): boolean {
   )
 }
 
-export function clash(a: Claim, b: Claim): boolean {
+function clash(a: Claim, b: Claim): boolean {
   return (a.mode === 'exclusive' || b.mode === 'exclusive') && overlap(a, b)
 }
 
@@ -341,8 +341,9 @@ export class NaiveTable {
   }
 
   #cancel(id: number, token: string, explain: readonly Claim[] | null): string {
-    const why = explain === null ? { holders: [], ahead: 0 } : this.#busy(explain, id)
     const entry = this.entries.find((each) => each.id === id && each.state !== 'over' && each.step.token === token)
+    const { holders, ahead } = explain === null ? { holders: [], ahead: 0 } : this.#busy(explain, id)
+    const why = { holders: holders.filter((fence) => entry?.state !== 'holds' || fence !== entry.fence), ahead }
     const waitedMs = entry?.state === 'waits' ? this.now - entry.queuedAt : 0
     if (entry?.state === 'waits') this.#abandon(entry)
     else if (entry !== undefined) this.#leave(entry, (owner) => owner.token === token)
@@ -399,7 +400,8 @@ export class NaiveTable {
     this.entries.push(entry)
     if (!isHeldBack) return { type: 'granted', ...this.#grantNew(entry) }
     for (const holder of this.held()) {
-      if (holder.wanted || clashes(holder.step.claims, step.claims) === 0) continue
+      const own = clashes(holder.step.claims, step.claims)
+      if (own === 0 || (holder.wanted && this.countWaiting(holder.step.claims) > own)) continue
       holder.wanted = true
       const waiters = this.countWaiting(holder.step.claims)
       for (const told of new Set(holder.owners.map((owner) => owner.session)))
@@ -494,5 +496,3 @@ export function describe(value: Record<string, unknown>): string {
   const entries = Object.entries(value).filter(([, each]) => each !== null && each !== undefined)
   return JSON.stringify(Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1))))
 }
-
-export type { Message }

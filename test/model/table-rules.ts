@@ -21,7 +21,7 @@ export function rowsOf(storage: TableStorage, now: number): Rows {
   }
 }
 
-export function isLiveRow({ storage, now }: Rows, row: RequestRow): boolean {
+function isLiveRow({ storage, now }: Rows, row: RequestRow): boolean {
   if (row.dueAt !== null && row.dueAt <= now) return false
   const session = storage.sessions.get(row.session)
   if (row.lease !== null) return true

@@ -21,10 +21,10 @@ export function grantNew(turn: Turn, row: RequestRow, isAwaited: boolean): Grant
  * Gives a waiting request its lease and tells its session. Until the session confirms, the lease also ends when the
  * session would be dead: so a grant to a process that has just died costs the dead time once, never a whole lease.
  */
-export function grantWaiting(turn: Turn, row: RequestRow): void {
+function grantWaiting(turn: Turn, row: RequestRow): void {
   const session = turn.session(row.session)
   const deadAt = session === undefined ? turn.now : session.seenAt + session.deadMs
-  const waiters = countAll(turn, row) - pairsWithin(row)
+  const waiters = countAll(turn, row) - pairsBetween(row, row)
   const held = {
     ...row,
     blocker: null,
@@ -76,18 +76,23 @@ export function keep(turn: Turn, row: RequestRow): void {
   if (session !== undefined && session.keepUntil < dueAt) turn.putSession({ ...session, keepUntil: dueAt })
 }
 
-/** Tells those who hold what these claims ask for that somebody waits. Each is told once. */
+/** Tells those who hold what these claims ask for that somebody starts to wait: each whenever nobody did before. */
 export function tellHolders(turn: Turn, waiter: RequestRow): void {
-  let told = 0
+  const seen = new Set<number>()
   for (const holder of holdersAgainst(turn, waiter.claims)) {
-    tellWanted(turn, holder)
-    told += 1
-    if (told >= TOLD_HOLDERS) return
+    if (seen.size >= TOLD_HOLDERS) return
+    if (seen.has(holder.id)) continue
+    seen.add(holder.id)
+    if (!holder.lease.wanted || isOnlyWaiter(turn, waiter, holder)) tellWanted(turn, holder)
   }
 }
 
+function isOnlyWaiter(turn: Turn, waiter: RequestRow, holder: HeldRow): boolean {
+  const own = pairsBetween(waiter, holder)
+  return countAll(turn, holder, own + 1) === own
+}
+
 function tellWanted(turn: Turn, row: HeldRow): void {
-  if (row.lease.wanted) return
   const wanted = { ...row, lease: { ...row.lease, wanted: true } }
   turn.storage.requests.update(wanted)
   const waiters = countAll(turn, wanted)
@@ -130,7 +135,7 @@ function look(turn: Turn, waiter: RequestRow): void {
   if (blocker === undefined) grantWaiting(turn, waiter)
   else {
     turn.storage.requests.update({ ...waiter, blocker: blocker.id })
-    if (blocker.lease !== null && blocker.dueAt !== null) {
+    if (blocker.lease?.wanted === false && blocker.dueAt !== null) {
       tellWanted(turn, { ...blocker, lease: blocker.lease, dueAt: blocker.dueAt })
     }
   }
@@ -173,16 +178,16 @@ export function previousOf(turn: Turn, row: Pick<RequestRow, 'claims'>): Previou
   return [...found.values()]
 }
 
-/** How often a waiting request is counted among those that wait for its own claims. */
-function pairsWithin({ claims }: RequestRow): number {
+/** How often a waiting request is counted among those that wait for these claims, its own included. */
+function pairsBetween(one: Pick<RequestRow, 'claims'>, other: Pick<RequestRow, 'claims'>): number {
   let pairs = 0
-  for (const mine of claims) for (const other of claims) if (conflicts(mine, other)) pairs += 1
+  for (const mine of one.claims) for (const theirs of other.claims) if (conflicts(mine, theirs)) pairs += 1
   return pairs
 }
 
 /** How many claims wait for these, whoever was first. */
-function countAll(turn: Turn, row: Pick<RequestRow, 'claims'>): number {
+function countAll(turn: Turn, row: Pick<RequestRow, 'claims'>, limit: number = COUNT_LIMIT): number {
   let count = 0
-  for (const claim of row.claims) count += countWaiters(turn, claim, Infinity)
-  return Math.min(count, COUNT_LIMIT)
+  for (const claim of row.claims) count += countWaiters(turn, claim, Infinity, limit - count)
+  return count
 }

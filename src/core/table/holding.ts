@@ -16,7 +16,7 @@ import { bury, endLease, endWait, subjectOf } from './ending.ts'
 import { keep, laterExpiry } from './granting.ts'
 import { isHeld, isLive } from './lines.ts'
 import { coveringLeases } from './reading.ts'
-import type { HeldRow, Owner, SessionRow } from './storage.ts'
+import type { HeldRow, Owner, RequestRow, SessionRow } from './storage.ts'
 import type { Turn } from './turn.ts'
 import { busyView, viewOf } from './views.ts'
 
@@ -48,13 +48,18 @@ export function release(turn: Turn, step: ReleaseStep): ReleaseOutcome {
 
 /** Leaves the line. A grant that crossed the step is ended with it. */
 export function cancel(turn: Turn, step: CancelStep): CancelOutcome {
-  const row = turn.storage.requests.get(step.id)
+  const known = turn.storage.requests.get(step.id)
+  const row = known?.tokenHash === turn.hash(step.token) ? known : undefined
   const { holders, ahead } = step.explain === null ? NO_ANSWER : busyView(turn, step.explain, step.id)
-  const why = { type: 'cancelled', holders, ahead } as const
-  if (row === undefined || row.tokenHash !== turn.hash(step.token)) return { ...why, waitedMs: 0, cursor: null }
-  if (!isHeld(row)) return { ...why, waitedMs: turn.now - row.queuedAt, cursor: endWait(turn, row) }
+  const others = holders.filter(({ fence }) => fence !== row?.lease?.fence)
+  return { type: 'cancelled', holders: others, ahead, ...leave(turn, row, step) }
+}
+
+function leave(turn: Turn, row: RequestRow | undefined, step: CancelStep): Pick<CancelOutcome, 'waitedMs' | 'cursor'> {
+  if (row === undefined) return { waitedMs: 0, cursor: null }
+  if (!isHeld(row)) return { waitedMs: turn.now - row.queuedAt, cursor: endWait(turn, row) }
   const cursor = isLive(turn, row) ? letGo(turn, row, ownedBy(turn, step), 'released').cursor : expire(turn, row)
-  return { ...why, waitedMs: 0, cursor }
+  return { waitedMs: 0, cursor }
 }
 
 /** Ends a lease of the session for which its client has no handle. */

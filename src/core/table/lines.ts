@@ -159,12 +159,12 @@ export function* waitersAgainst(turn: Turn, claims: readonly Claim[], before: nu
   }
 }
 
-/** How many waiting claims before `before` conflict with this one. */
-export function countWaiters(turn: Turn, claim: Claim, before: number): number {
+/** How many waiting claims before `before` conflict with this one, counted up to `limit`. */
+export function countWaiters(turn: Turn, claim: Claim, before: number, limit: number = COUNT_LIMIT): number {
   let count = 0
   for (const [place, resourceId] of placesOf(turn, claim)) {
-    if (count >= COUNT_LIMIT) break
-    count += turn.storage.claims.countWaiting(place, resourceId, claim.mode, before, COUNT_LIMIT - count)
+    if (count >= limit) break
+    count += turn.storage.claims.countWaiting(place, resourceId, claim.mode, before, limit - count)
   }
   return count
 }

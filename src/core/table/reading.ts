@@ -95,11 +95,13 @@ export function readEvents(turn: Turn, step: ReadEventsStep): ReadEventsOutcome 
   const known = since !== undefined && since.epoch === epoch && since.number <= lastEvent
   const oldest = Math.max(0, lastEvent - turn.limits.events)
   const from = known ? Math.max(since.number, oldest) : oldest
+  // Nothing else is told with it: whoever was told of a gap can go on from its cursor.
+  if (!known || from > since.number) return { type: 'events', events: [], cursor: formatCursor(epoch, from), gap: true }
   const found = turn.storage.events.after(from, Math.min(step.limit, EVENT_PAGE))
   return {
     type: 'events',
     events: found.map(({ event }) => event),
     cursor: formatCursor(epoch, found.at(-1)?.number ?? from),
-    gap: !known || from > since.number,
+    gap: false,
   }
 }

@@ -73,8 +73,9 @@ function enterSession(turn: Turn, batch: Batch, before: SessionRow | undefined):
     seenAt: turn.now,
     deadMs,
     batch: number,
-    posted: before?.posted ?? 0,
-    acked: Math.max(before?.acked ?? 0, Math.min(acked, before?.posted ?? 0)),
+    // Of a session that was forgotten the numbers go on where its client stands.
+    posted: before?.posted ?? acked,
+    acked: Math.max(before?.acked ?? acked, Math.min(acked, before?.posted ?? acked)),
     waiting: before?.waiting ?? 0,
     haunted: (before?.haunted ?? false) || (returns && before.waiting > 0),
     dueAt: Math.min(before?.dueAt ?? Infinity, turn.now + deadMs),

@@ -4,7 +4,7 @@ import { formatCursor } from './cursor.ts'
 import type { MetaRow, RequestRow, SessionRow, TableStorage } from './storage.ts'
 
 /** The most requests that one batch ends, skips or grants beyond those that its own steps touch. */
-export const STEP_BUDGET = 256
+const STEP_BUDGET = 256
 
 /** Which clock and which hash the table is run with. */
 export interface Surroundings {
@@ -39,7 +39,6 @@ export class Turn {
   readonly now: number
   readonly wallNow: number
   readonly limits: StoreLimits
-  readonly hash: (token: string) => string
   /** What the batch may do in passing, and what its own steps may clear out of their way. */
   readonly passing: Allowance
   readonly touched: Allowance
@@ -49,6 +48,8 @@ export class Turn {
   readonly narrowed: Set<string> = new Set()
   /** What was posted, by session, to be pushed once the batch stands. */
   readonly posts: Map<string, Message[]> = new Map()
+  readonly #hash: (token: string) => string
+  #hashed: { readonly token: string; readonly hash: string } | undefined
   #meta: MetaRow
   #metaChanged = false
   readonly #sessions = new Map<string, SessionRow | undefined>()
@@ -62,11 +63,17 @@ export class Turn {
     this.now = surroundings.now
     this.wallNow = surroundings.wallNow
     this.limits = surroundings.limits
-    this.hash = surroundings.hash
+    this.#hash = surroundings.hash
     this.passing = { left: surroundings.budget ?? STEP_BUDGET }
     this.touched = { left: surroundings.budget ?? STEP_BUDGET }
     this.#meta = storage.readMeta()
     this.#firstEvent = this.#meta.lastEvent + 1
+  }
+
+  /** What is kept of an ownership token. A step asks for it more than once. */
+  hash(token: string): string {
+    if (this.#hashed?.token !== token) this.#hashed = { token, hash: this.#hash(token) }
+    return this.#hashed.hash
   }
 
   get meta(): MetaRow {

@@ -1,7 +1,7 @@
 import type { StoreDriver } from '../../core/store.ts'
 import { MemoryNamespace, type MemoryStoreOptions } from './store.ts'
 
-export type { MemoryClock, MemoryStoreOptions } from './store.ts'
+export type { MemoryStoreOptions } from './store.ts'
 
 /**
  * Locks within this process. Managers that are given the same store object share its namespaces; they last as long as

@@ -2,67 +2,75 @@ import sortedBtree from 'sorted-btree'
 
 const BTree = sortedBtree.default
 
+interface NumberList {
+  readonly values: number[]
+  /** Values before this index are gone: a line is mostly left from its front, and moving the rest each time adds up. */
+  start: number
+}
+
+/** So many values that are gone may stay, and as many as are still there. */
+const SPARE = 64
+
 /** Sorted lists of numbers by name; an empty list is no list. Numbers mostly arrive in order. */
 export class NumberLists {
-  readonly #lists = new Map<string, number[]>()
+  readonly #lists = new Map<string, NumberList>()
 
   add(name: string, value: number): void {
     const list = this.#lists.get(name)
-    if (list === undefined) this.#lists.set(name, [value])
-    else if ((list.at(-1) ?? 0) < value) list.push(value)
-    else list.splice(indexAfter(list, value - 1), 0, value)
+    if (list === undefined) this.#lists.set(name, { values: [value], start: 0 })
+    else if ((list.values.at(-1) ?? 0) < value) list.values.push(value)
+    else list.values.splice(indexAfter(list, value - 1), 0, value)
   }
 
   delete(name: string, value: number): void {
     const list = this.#lists.get(name)
     if (list === undefined) return
+    const { values, start } = list
     const index = indexAfter(list, value - 1)
-    if (list[index] !== value) return
-    if (list.length === 1) this.#lists.delete(name)
-    else if (index === 0) list.shift()
-    else list.splice(index, 1)
-  }
-
-  first(name: string): number | undefined {
-    return this.#lists.get(name)?.[0]
+    if (values[index] !== value) return
+    if (values.length - start === 1) this.#lists.delete(name)
+    else if (index > start) values.splice(index, 1)
+    else list.start += 1
+    if (list.start > SPARE && list.start * 2 > values.length) {
+      values.splice(0, list.start)
+      list.start = 0
+    }
   }
 
   /** The last value below a limit. */
   lastBelow(name: string, below: number): number | undefined {
     const list = this.#lists.get(name)
-    return list?.[indexAfter(list, below - 1) - 1]
+    if (list === undefined) return undefined
+    const index = indexAfter(list, below - 1) - 1
+    return index < list.start ? undefined : list.values[index]
   }
 
   /** The different values strictly between two limits, in order, at most `count` of them. */
   between(name: string, after: number, before: number, count: number): number[] {
     const list = this.#lists.get(name)
     if (list === undefined) return []
-    const values: number[] = []
-    for (let index = indexAfter(list, after); index < list.length && values.length < count; index += 1) {
-      const value = list[index] ?? Infinity
+    const found: number[] = []
+    for (let index = indexAfter(list, after); index < list.values.length && found.length < count; index += 1) {
+      const value = list.values[index] ?? Infinity
       if (value >= before) break
-      if (value !== values.at(-1)) values.push(value)
+      if (value !== found.at(-1)) found.push(value)
     }
-    return values
+    return found
   }
 
   countBelow(name: string, below: number): number {
     const list = this.#lists.get(name)
-    return list === undefined ? 0 : indexAfter(list, below - 1)
-  }
-
-  has(name: string): boolean {
-    return this.#lists.has(name)
+    return list === undefined ? 0 : indexAfter(list, below - 1) - list.start
   }
 }
 
-/** How many values of a sorted list are at most `limit`. */
-function indexAfter(list: readonly number[], limit: number): number {
-  let low = 0
-  let high = list.length
+/** The index after the last value that is at most `limit`. */
+function indexAfter({ values, start }: NumberList, limit: number): number {
+  let low = start
+  let high = values.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((list[middle] ?? Infinity) <= limit) low = middle + 1
+    if ((values[middle] ?? Infinity) <= limit) low = middle + 1
     else high = middle
   }
   return low

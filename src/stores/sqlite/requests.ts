@@ -58,7 +58,7 @@ export class SqliteRequests implements Requests {
        WHERE id = ?1`,
     )
     this.#delete = database.prepare('DELETE FROM requests WHERE id = ?')
-    this.#firstDue = database.prepare('SELECT min(agenda_at) FROM requests')
+    this.#firstDue = database.prepare('SELECT min(agenda_at) FROM requests WHERE agenda_at IS NOT NULL')
     this.#firstYoung = database.prepare('SELECT min(due_at), max(id) FROM requests NOT INDEXED WHERE id > ?')
     this.#readAgenda = database.prepare('SELECT agenda_up_to FROM namespace')
     this.#writeAgenda = database.prepare('UPDATE namespace SET agenda_up_to = ?')

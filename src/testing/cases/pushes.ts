@@ -231,7 +231,7 @@ export const pushTopic: ContractTopic = {
       },
     },
     {
-      title: 'a holder is told when somebody starts to wait for its lease, once, and by how many',
+      title: 'a holder is told when somebody starts to wait for its lease, and by how many, once for all who follow',
       run: async (world) => {
         const [a, b, c] = world.sessions('a', 'b', 'c')
         const lock = await a.acquire('file:src/**')
@@ -240,6 +240,18 @@ export const pushTopic: ContractTopic = {
         await world.eventually(() => expect(a.pushed).toMatchObject([{ type: 'wanted', id: lock.id, waiters: 2 }]))
         await c.queue('file:src/c')
         expect(await a.told(lock, 'wanted')).toHaveLength(1)
+      },
+    },
+    {
+      title: 'a holder is told again when somebody starts to wait after all others have left',
+      run: async (world) => {
+        const [a, b, c] = world.sessions('a', 'b', 'c')
+        const lock = await a.acquire('file:x')
+        const first = await b.queue('file:x')
+        expect(await a.told(lock, 'wanted')).toHaveLength(1)
+        await b.cancel(first)
+        await c.queue('file:x')
+        expect(await a.told(lock, 'wanted')).toMatchObject([{ waiters: 1 }, { waiters: 1 }])
       },
     },
     {

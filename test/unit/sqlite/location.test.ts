@@ -96,9 +96,12 @@ describe('the git common directory is what git says', () => {
     expect(gitCommonDir(cwd, {})).toBe(expected && join(root, expected))
   })
 
-  test.each(['repo/lib', 'library-tree', 'repo/src/deep'])('the default file of %s is the outermost repository’s', (folder) => {
-    expect(defaultDatabasePath(join(root, folder), {})).toBe(join(root, 'repo/.git/holdfast/locks.db'))
-  })
+  test.each(['repo/lib', 'library-tree', 'repo/src/deep'])(
+    'the default file of %s is the outermost repository’s',
+    (folder) => {
+      expect(defaultDatabasePath(join(root, folder), {})).toBe(join(root, 'repo/.git/holdfast/locks.db'))
+    },
+  )
 
   test.each<[string, Record<string, string>]>([
     ['plain', { GIT_DIR: '../repo/.git' }],

@@ -1,0 +1,107 @@
+/** A process for the multi-process tests: `node lock-process.ts <SQLite file>`, told what to do by its parent. */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { isResourceLockError, type Lock, ResourceLockManager } from '../../src/index.ts'
+
+/** What a guarded file holds: the highest token that has entered, and who has counted how often. */
+interface Counter {
+  highest: number
+  by: Record<string, number>
+}
+
+const [, , file = ''] = process.argv
+const locks = new ResourceLockManager({ store: `sqlite:${file}`, metrics: false, heartbeat: '200ms' })
+const agentId = `process-${process.pid}`
+const handles: Lock[] = []
+const stopping = new AbortController()
+let longestStallMs = 0
+
+function lockOf(handle: number): Lock {
+  const lock = handles[handle]
+  if (lock === undefined) throw new Error(`There is no lock ${handle}.`)
+  return lock
+}
+
+function read(path: string): Counter {
+  return JSON.parse(readFileSync(path, 'utf8')) as Counter
+}
+
+function write(path: string, counter: Counter): void {
+  // All or nothing, whenever this process is killed.
+  writeFileSync(`${path}.${process.pid}`, JSON.stringify(counter))
+  renameSync(`${path}.${process.pid}`, path)
+}
+
+/** A guarded read-modify-write; false if a later holder has been here. */
+async function countOnce(path: string, fencingToken: number): Promise<boolean> {
+  const entered = read(path)
+  if (entered.highest > fencingToken) return false
+  write(path, { ...entered, highest: fencingToken })
+  await new Promise((resolve) => void setImmediate(resolve))
+  const counter = read(path)
+  if (counter.highest > fencingToken) return false
+  counter.by[agentId] = (counter.by[agentId] ?? 0) + 1
+  write(path, counter)
+  return true
+}
+
+const methods: Record<string, (...args: never[]) => unknown> = {
+  connect: () => locks.connect(),
+  close: () => locks.close(),
+  async acquire(resource: string, options: object) {
+    const lock = await locks.acquire(resource, { agentId, waitTimeout: 'forever', ...options })
+    const handle = handles.push(lock) - 1
+    return { handle, fencingToken: lock.fencingToken, lockedAt: lock.lockedAt.getTime() }
+  },
+  release: (handle: number) => lockOf(handle).release(),
+  /** What a careful holder does before each step. */
+  assertHeld: (handle: number) => lockOf(handle).assertHeld(),
+  seen: (handle: number) => ({ isHeld: lockOf(handle).isHeld, aborted: lockOf(handle).signal.aborted }),
+  waiters: async (resource: string) => (await locks.getLockInfo(resource))?.waiters ?? 0,
+  owner: (resource: string) => locks.getOwner(resource),
+  previous: (handle: number) => lockOf(handle).previous,
+  /** Counts in a guarded file until it is stopped, and says each count that it has written. */
+  async count(path: string, resource: string) {
+    while (!stopping.signal.aborted) {
+      try {
+        await locks.withLock(resource, { agentId, timeout: '1s', waitTimeout: 'forever' }, async (lock) => {
+          if (await countOnce(path, lock.fencingToken)) process.send?.({ said: 'counted' })
+        })
+      } catch (error) {
+        if (!isResourceLockError(error, 'LOST') && !isResourceLockError(error, 'UNAVAILABLE')) throw error
+      }
+    }
+  },
+  /** Takes and gives one lock as often as it can; how often, and how long the event loop stood still at most. */
+  async hammer(resource: string, untilMs: number) {
+    let count = 0
+    let longestWaitMs = 0
+    while (Date.now() < untilMs) {
+      const began = performance.now()
+      const lock = await locks.acquire(resource, { agentId, waitTimeout: 'forever' })
+      longestWaitMs = Math.max(longestWaitMs, performance.now() - began)
+      count += 1
+      await lock.release()
+    }
+    return { count, longestWaitMs, longestStallMs }
+  },
+  stop: () => stopping.abort(),
+}
+
+let lastTick = performance.now()
+setInterval(() => {
+  const now = performance.now()
+  longestStallMs = Math.max(longestStallMs, now - lastTick)
+  lastTick = now
+}, 1).unref()
+
+process.on('message', ({ call, method, args }: { call: number; method: string; args: never[] }) => {
+  if (method === 'hammer') longestStallMs = 0
+  Promise.resolve()
+    .then(() => methods[method]?.(...args))
+    .then(
+      (value) => process.send?.({ call, value }),
+      (error: { message: string; code?: string; loss?: object }) => {
+        process.send?.({ call, error: { message: error.message, code: error.code, loss: error.loss } })
+      },
+    )
+})
