@@ -1,0 +1,2 @@
+/** Says what is being measured. */
+export type Progress = (text: string) => void
