@@ -33,6 +33,7 @@ const importRules: readonly ImportRule[] = [
     files: `${folder}/`,
     may: [`${folder}/`, 'api/', 'core/', 'open.ts', 'node:'],
   })),
+  { files: 'cli/', may: ['commander'] },
 ]
 
 describe('the sources', () => {

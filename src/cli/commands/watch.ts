@@ -1,0 +1,40 @@
+import { formatDuration } from '../../core/duration.ts'
+import type { GapEvent, LockEvent } from '../../core/model.ts'
+import { connected } from '../connection.ts'
+import { EXIT } from '../exit-codes.ts'
+import { interruptible } from '../interruption.ts'
+import type { WatchFlags } from '../options.ts'
+import { claimText, paint, plain, print, timeText } from '../output.ts'
+import type { Settings } from '../settings.ts'
+
+export async function watch(settings: Settings, flags: WatchFlags): Promise<number> {
+  await interruptible(async (signal) => {
+    await connected(
+      settings,
+      async ({ inspection }) => {
+        const since = flags.since === undefined ? {} : { since: flags.since }
+        for await (const event of inspection.watch({ ...since, signal })) {
+          print(flags.json === true ? JSON.stringify(event) : line(event))
+        }
+      },
+      signal,
+    )
+    return EXIT.ok
+  })
+  // To interrupt it is the way to end it.
+  return EXIT.ok
+}
+
+function line(event: LockEvent | GapEvent): string {
+  if (event.type === 'gap') return paint('yellow', 'Some events are missing here: the log no longer has them.')
+  const { type, at, agentId, resources, reason, heldMs, waitedMs, forced } = event
+  const what = type.replace('resource.', '')
+  const details = [
+    ...(heldMs === undefined ? [] : [`held ${formatDuration(heldMs)}`]),
+    ...(waitedMs === undefined || waitedMs === 0 ? [] : [`waited ${formatDuration(waitedMs)}`]),
+    ...(forced === undefined ? [] : [`forced by ${forced.by}: '${forced.reason}'`]),
+    ...(reason === undefined || reason === '' ? [] : [`'${reason}'`]),
+  ].join(', ')
+  const who = plain(`${agentId}  ${resources.map(claimText).join(', ')}${details === '' ? '' : `  (${details})`}`)
+  return `${paint('dim', timeText(at))}  ${paint('cyan', what.padEnd('abandoned'.length))}  ${who}`
+}
