@@ -1,4 +1,5 @@
-import { enableCompileCache } from 'node:module'
+// Not by its name, which an older Node does not export: this must load there, or the complaint about it would not be heard.
+import module from 'node:module'
 import { homedir } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 
@@ -8,7 +9,7 @@ import { isAbsolute, join } from 'node:path'
  * (NODE_DISABLE_COMPILE_CACHE).
  */
 export function cacheCompiledCode(): void {
-  enableCompileCache(join(cacheFolder(process.env), 'holdfast', 'compiled'))
+  module.enableCompileCache(join(cacheFolder(process.env), 'holdfast', 'compiled'))
 }
 
 function cacheFolder(env: NodeJS.ProcessEnv): string {

@@ -26,7 +26,7 @@ function statements(): string[] {
       return database.prepare(sql)
     },
     close: () => undefined,
-    isTransaction: false,
+    rollback: () => undefined,
   }
   const storage = new SqliteStorage(recorder)
   // The index of previous holders is made, and used, only when there are too many of them.

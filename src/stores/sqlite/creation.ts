@@ -31,7 +31,7 @@ export function prepareFile(database: Database, file: string, origin: Origin): v
     if (version === 0) insertNamespace(database, origin)
     database.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${MIGRATIONS.length}; COMMIT`)
   } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK')
+    database.rollback()
     throw error
   }
 }

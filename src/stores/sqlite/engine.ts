@@ -18,8 +18,9 @@ export interface Statement {
 export interface Database {
   exec(sql: string): void
   prepare(sql: string): Statement
+  /** Ends a transaction if one is open. */
+  rollback(): void
   close(): void
-  readonly isTransaction: boolean
 }
 
 let loaded: (new (path: string) => DatabaseSync) | undefined
@@ -34,11 +35,35 @@ export function openDatabase(path: string): Database {
   const database = new loaded(path)
   return {
     exec: (sql) => database.exec(sql),
-    prepare: (sql) => withRowsAsArrays(database.prepare(sql)),
-    close: () => database.close(),
-    get isTransaction() {
-      return database.isTransaction
+    prepare: (sql) => prepare(database, sql),
+    rollback: () => {
+      try {
+        database.exec('ROLLBACK')
+      } catch {
+        // None was open. Node says so itself only from 22.16 on.
+      }
     },
+    close: () => database.close(),
+  }
+}
+
+/**
+ * Prepares a statement with parameters of the form `?` or `?N`, not both. Before Node 22.20 and 24.8 SQLite is told of
+ * no value for `?N`, so each becomes a `?`, and its value is put where it stands.
+ */
+function prepare(database: DatabaseSync, sql: string): Statement {
+  const places: number[] = []
+  const text = sql.replaceAll(/\?(\d+)/g, (_, number: string) => {
+    places.push(Number(number) - 1)
+    return '?'
+  })
+  const statement = withRowsAsArrays(database.prepare(text))
+  if (places.length === 0) return statement
+  const placed = (values: readonly Value[]): Value[] => places.map((place) => values[place] ?? null)
+  return {
+    run: (...values) => statement.run(...placed(values)),
+    get: (...values) => statement.get(...placed(values)),
+    all: (...values) => statement.all(...placed(values)),
   }
 }
 

@@ -1,4 +1,5 @@
-import { isResourceLockError, StoreUnavailableError } from '../../core/errors.ts'
+import { isResourceLockError, type StoreUnavailableError } from '../../core/errors.ts'
+import { NotExecutedError } from '../../core/store.ts'
 import { WriteLockTimeoutError } from './writelock.ts'
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html). */
@@ -38,6 +39,7 @@ const BY_SYSTEM_ERROR: Readonly<Record<string, number>> = {
 
 /** Whatever SQLite or the file system has thrown, as the error that the contract of stores asks for. */
 export function unavailable(error: unknown, file: string): Error {
+  if (isResourceLockError(error, 'UNAVAILABLE')) return notExecuted(error)
   if (isResourceLockError(error)) return error
   if (error instanceof WriteLockTimeoutError) return failure(`${error.message} The file is ${file}.`, error)
   const result = resultOf(error)
@@ -49,6 +51,11 @@ export function unavailable(error: unknown, file: string): Error {
   const said = error instanceof Error ? error.message : String(error)
   const what = explain?.(file) ?? `SQLite could not use ${file}.`
   return failure(`${what} Nothing was done. (${said})`, error)
+}
+
+/** A file that cannot be used executes nothing, so nobody need wait to see whether it did. */
+function notExecuted(error: StoreUnavailableError): NotExecutedError {
+  return error instanceof NotExecutedError ? error : new NotExecutedError(error.message, { cause: error })
 }
 
 /** Whether another connection was in the way, so that trying again may help. */
@@ -67,6 +74,7 @@ function resultOf(error: unknown): number {
   return 'code' in error && typeof error.code === 'string' ? (BY_SYSTEM_ERROR[error.code] ?? 0) : 0
 }
 
-function failure(message: string, cause: unknown): StoreUnavailableError {
-  return new StoreUnavailableError(message, { cause })
+/** SQLite leaves nothing half done: whoever called is told at once, and may try again. */
+function failure(message: string, cause: unknown): NotExecutedError {
+  return new NotExecutedError(message, { cause })
 }

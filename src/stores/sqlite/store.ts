@@ -90,17 +90,19 @@ export class SqliteStore implements LockStore {
   }
 
   async #apply(batch: Batch): Promise<Answer> {
-    const connection = this.#isDoubtful() ? await this.#connected() : this.#connection
-    const applied = await connection
-      ?.transact((table, moment) =>
-        applyBatch(table, batch, { ...moment, limits: this.#settings.limits, hash: hashToken }),
+    const { file, limits } = this.#settings
+    let applied: Applied
+    try {
+      const connection = this.#isDoubtful() ? await this.#connected() : this.#connection
+      if (connection === undefined) throw new StoreUnavailableError(`The store ${this.name} is not open.`)
+      applied = await connection.transact((table, moment) =>
+        applyBatch(table, batch, { ...moment, limits, hash: hashToken }),
       )
-      .catch((error: unknown) => {
-        // What is wrong may be that the file was taken away: the next call finds out.
-        this.#checkedAtMs = 0
-        throw error
-      })
-    if (applied === undefined) throw new StoreUnavailableError(`The store ${this.name} is not open.`)
+    } catch (error) {
+      // What is wrong may be that the file was taken away: the next call finds out.
+      this.#checkedAtMs = 0
+      throw unavailable(error, file)
+    }
     this.#publish(batch, applied)
     return applied.answer
   }

@@ -51,7 +51,7 @@ export async function takeOver(
     if (!isOurs(last, read())) startAnew(database, read())
     database.exec('COMMIT')
   } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK')
+    database.rollback()
     throw error
   }
 }
