@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tooOldNode } from './support/node.ts'
@@ -111,12 +111,59 @@ describe('the packed package, installed into an empty project', () => {
   })
 })
 
-async function install(project: string): Promise<void> {
+describe('on the oldest Node that it allows', () => {
+  const oldest = '22.14.0'
+  let project: string
+
+  beforeAll(async () => {
+    project = await mkdtemp(join(tmpdir(), 'holdfast-oldest-'))
+    await install(project, `node@${oldest}`)
+  }, 120_000)
+
+  afterAll(() => rm(project, { recursive: true, force: true }))
+
+  test('the library locks, waits and releases on SQLite', async () => {
+    const script = `
+      import { ResourceLockManager } from 'holdfast'
+      const locks = new ResourceLockManager({ store: 'sqlite:locks.db' })
+      let ran = 0
+      const each = async (_, n) => locks.withLock(['file:hot', 'file:own/' + n + '/**'], { agentId: 'a' + n }, () => ran++)
+      await Promise.all(Array.from({ length: 20 }, each))
+      const lock = await locks.acquire('file:own/**', { agentId: 'b', mode: 'shared', timeout: '5s' })
+      const busy = await locks.tryAcquire('file:own/3/x', { agentId: 'c' })
+      const seen = await locks.getOwner('file:own/3')
+      await locks.close()
+      console.log(JSON.stringify({ ran, busy, seen, held: lock.isHeld, version: process.versions.node }))`
+    const node = join(project, 'node_modules/.bin/node')
+    const { stdout, stderr } = await run(node, ['--input-type=module', '--eval', script], { cwd: project })
+    expect(JSON.parse(stdout)).toEqual({ ran: 20, busy: null, seen: 'b', held: false, version: oldest })
+    expect(stderr).toBe('')
+  })
+
+  test('the command line runs a command under a lock', async () => {
+    const command = ['run', 'port:1', '--store', 'sqlite:cli.db', '--', 'echo', 'ran']
+    const holdfast = join(project, 'node_modules/.bin/holdfast')
+    // The first of the path, so that the program's own first line finds it.
+    const env = {
+      ...process.env,
+      PATH: `${join(project, 'node_modules/.bin')}${delimiter}${process.env['PATH'] ?? ''}`,
+    }
+    expect(await run(holdfast, command, { cwd: project, env })).toMatchObject({ stdout: 'ran\n', stderr: '' })
+  })
+})
+
+test('the command line says in one sentence that an older Node is not enough', async () => {
+  const [command = '', ...args] = await tooOldNode()
+  const failed = await run(command, [...args, join(root, 'dist/cli/main.js'), 'ls']).catch((error: unknown) => error)
+  expect(failed).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^[^\n]*\b22\.14\b[^\n]*\n$/) })
+})
+
+async function install(project: string, ...others: readonly string[]): Promise<void> {
   const packed = join(project, 'packed')
   await mkdir(packed)
   const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', packed], { cwd: root })
   const [{ filename }] = JSON.parse(stdout) as [{ filename: string }]
-  await writeFile(join(project, 'package.json'), JSON.stringify({ private: true }))
+  await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, allowScripts: { node: true } }))
   const quietly = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error']
-  await run('npm', ['install', ...quietly, join(packed, filename)], { cwd: project })
+  await run('npm', ['install', ...quietly, join(packed, filename), ...others], { cwd: project })
 }
