@@ -1,6 +1,8 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { ResourceLockManager } from '../../src/open.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { actor, LockFiles } from '../support/lock-files.ts'
 import { mountReadOnly, mountSmallDisk, resizeDisk, unmount } from '../support/privileges.ts'
 
@@ -28,6 +30,7 @@ describe('a full disk', () => {
     await expect(async () => {
       for (; taken < 10_000; taken += 1) await alice.acquire(`r:${taken}`, { metadata })
     }).rejects.toMatchObject(unavailable(/disk that .*locks\.db is on is full.*repeated/su))
+    await expect(lockOnce(join(folder, 'locks.db'))).rejects.toMatchObject(unavailable(/is full/u))
     expect(resizeDisk(folder, 10_000)).toBe(true)
     expect((await alice.repeat()).outcomes).toMatchObject([{ type: 'granted' }])
     expect((await alice.list()).leases).toHaveLength(Math.min(taken + 1, 256))
@@ -40,6 +43,12 @@ describe('a full disk', () => {
     await expect(files.open()).resolves.toBeDefined()
   }
 })
+
+/** As a user does: what SQLite says must come through, not that nobody answered. */
+async function lockOnce(path: string): Promise<void> {
+  await using locks = new ResourceLockManager({ store: sqliteStore(path), metrics: false })
+  await locks.acquire('r:another', { agentId: 'bob', metadata: { note: 'x'.repeat(4000) } })
+}
 
 /** Tries to use a file in a folder that nobody, or nobody else, may write to. */
 async function tryReadOnly(folder: string): Promise<unknown> {
