@@ -66,6 +66,7 @@ describe('ls', () => {
     const waiting = await shop.json<readonly Listed[]>(['ls', '--waiting'])
     expect(waiting.map(({ agentId }) => agentId)).toEqual(['b', 'c'])
     expect(await shop.json(['ls', '--waiting', '--agent', 'c'])).toMatchObject([{ reason: 'c needs it' }])
+    expect(await shop.json(['ls', '--waiting', '--under', '.'])).toMatchObject([{ agentId: 'b' }])
   })
 
   test("prints no control characters of others' texts", async () => {

@@ -1,11 +1,10 @@
 import type { Claim, LockInfo } from '../../core/model.ts'
-import { typeOf } from '../../core/resource.ts'
+import { isUnder, parseResource, typeOf } from '../../core/resource.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { ListFlags } from '../options.ts'
 import { agoText, claimText, leftText, printJson, printTable } from '../output.ts'
 import type { Settings } from '../settings.ts'
-import { folderOf, isUnder } from '../under.ts'
 import type { WaitingRequest } from '../waiters.ts'
 
 /** Whether something is to be listed. */
@@ -29,10 +28,14 @@ export async function ls(settings: Settings, flags: ListFlags): Promise<number> 
   })
 }
 
-/** What only some listings need is loaded only for those: a plain one starts in half the time. */
+/**
+ * The id of a folder, whether it was written as one (`src`) or as all that is in it (`src/**`).
+ *
+ * What only some listings need is loaded only for those: a plain one starts in half the time.
+ */
 async function folderNamed(under: string): Promise<string> {
   const { resourceOf } = await import('../resources.ts')
-  return folderOf(resourceOf(under))
+  return parseResource(resourceOf(under)).resourceId
 }
 
 async function filterOf(
@@ -47,7 +50,8 @@ async function filterOf(
     own === undefined || agentId === settings.agent.value || (fence !== undefined && own.has(fence))
   return {
     claim: ({ resourceId }) =>
-      (type === undefined || typeOf(resourceId) === type) && (folder === undefined || isUnder(resourceId, folder)),
+      (type === undefined || typeOf(resourceId) === type) &&
+      (folder === undefined || resourceId === folder || isUnder(resourceId, folder)),
     holder: ({ agentId, fencingToken }) => (agent === undefined || agentId === agent) && isMine(agentId, fencingToken),
   }
 }

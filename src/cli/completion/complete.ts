@@ -1,4 +1,5 @@
 import type { Command, Option } from 'commander'
+import { typeOf } from '../../core/resource.ts'
 import { connected } from '../connection.ts'
 import type { SettingFlags } from '../options.ts'
 import { claimText } from '../output.ts'
@@ -78,7 +79,7 @@ function takesValue(option: Option): boolean {
 async function valuesOf(option: Option, before: readonly string[]): Promise<readonly Suggestion[]> {
   if (option.long === '--agent') return look(before, ({ agentId }) => ({ value: agentId, text: 'holds a lock' }))
   if (option.long !== '--type') return []
-  return look(before, ({ resourceId }) => ({ value: resourceId.slice(0, resourceId.indexOf(':')), text: 'type' }))
+  return look(before, ({ resourceId }) => ({ value: typeOf(resourceId), text: 'type' }))
 }
 
 function lockedResources(before: readonly string[]): Promise<readonly Suggestion[]> {
