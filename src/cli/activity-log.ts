@@ -1,6 +1,7 @@
+import { agoText } from '../core/date-text.ts'
 import { eventOf } from '../core/info.ts'
+import { claimText } from '../core/resource.ts'
 import type { Connection } from './connection.ts'
-import { agoText, claimText } from './output.ts'
 
 /** A cursor of no log: reading starts with the oldest event that is remembered. */
 const BEFORE_ALL = `${'0'.repeat(32)}.0`

@@ -1,6 +1,4 @@
 import { styleText } from 'node:util'
-import { formatDuration } from '../core/duration.ts'
-import type { Claim } from '../core/model.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -36,23 +34,4 @@ export function printTable(names: readonly string[], rows: readonly (readonly st
 /** Without control characters: an agent's name or reason is anybody's text. */
 export function plain(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => JSON.stringify(character).slice(1, -1))
-}
-
-/** A claim as its user may have written it. */
-export function claimText({ resourceId, scope }: Pick<Claim, 'resourceId' | 'scope'>): string {
-  if (scope === 'node') return resourceId
-  return resourceId.endsWith(':') ? `${resourceId}**` : `${resourceId}/**`
-}
-
-export function timeText(date: Date): string {
-  return Number.isNaN(date.getTime()) ? 'an unknown time' : date.toISOString().replace(/\.\d+Z$/, 'Z')
-}
-
-export function agoText(date: Date): string {
-  return `${formatDuration(Date.now() - date.getTime())} ago`
-}
-
-export function leftText(date: Date): string {
-  const ms = date.getTime() - Date.now()
-  return ms > 0 ? `in ${formatDuration(ms)}` : 'now'
 }

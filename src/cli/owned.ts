@@ -1,10 +1,10 @@
 import { text } from 'node:stream/consumers'
+import { claimText } from '../core/resource.ts'
 import { Connection } from './connection.ts'
 import { EXIT } from './exit-codes.ts'
 import { Failure } from './failure.ts'
 import { type Handle, looksLikeHandle, parseHandle, withoutCredentials } from './handle.ts'
 import { type KeptHandle, keptHandles } from './kept-handles.ts'
-import { claimText } from './output.ts'
 import { claimsOf } from './resources.ts'
 import type { Setting, Settings } from './settings.ts'
 

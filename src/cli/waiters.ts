@@ -1,8 +1,8 @@
 import { dateOf, reasonOf, type StoreTime } from '../core/info.ts'
 import type { Claim } from '../core/model.ts'
+import { claimText } from '../core/resource.ts'
 import type { WaiterView } from '../core/store.ts'
 import type { Connection } from './connection.ts'
-import { claimText } from './output.ts'
 
 /** A request that stands in line. */
 export interface WaitingRequest {

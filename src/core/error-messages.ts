@@ -1,5 +1,7 @@
+import { agoText, leftText, timeText } from './date-text.ts'
 import { formatDuration } from './duration.ts'
 import type { Claim, DeadlockLink, LockInfo, Loss, LossKind, Mode } from './model.ts'
+import { claimText } from './resource.ts'
 
 /** What a message about a resource in use is made of. */
 export interface Contention {
@@ -51,9 +53,9 @@ function obstacles({ holders, ahead }: Contention, nowMs: number): string {
 
 function holderText(holder: LockInfo, nowMs: number): string {
   const why = holder.reason === undefined ? '' : `, reason: '${holder.reason}'`
-  const since = `since ${time(holder.lockedAt)} (${ago(holder.lockedAt, nowMs)})`
-  const until = `until ${time(holder.expiresAt)} (${inHowLong(holder.expiresAt, nowMs)})`
-  return `${holder.agentId} holds ${name(holder)} (${holder.mode}${why}) ${since} ${until}`
+  const since = `since ${timeText(holder.lockedAt)} (${agoText(holder.lockedAt, nowMs)})`
+  const until = `until ${timeText(holder.expiresAt)} (${leftText(holder.expiresAt, nowMs)})`
+  return `${holder.agentId} holds ${claimText(holder)} (${holder.mode}${why}) ${since} ${until}`
 }
 
 const HOW_LOST: Readonly<Record<LossKind, string>> = {
@@ -75,7 +77,7 @@ function prevention(loss: Loss): string {
 
 function linkText(link: DeadlockLink, nowMs: number): string {
   const does = link.state === 'holds' ? 'holds' : 'waits for'
-  return `${link.agentId} ${does} ${link.resourceId} (${link.mode}) since ${time(link.since)} (${ago(link.since, nowMs)})`
+  return `${link.agentId} ${does} ${link.resourceId} (${link.mode}) since ${timeText(link.since)} (${agoText(link.since, nowMs)})`
 }
 
 function wayOut(cycle: readonly DeadlockLink[]): string {
@@ -107,24 +109,5 @@ function names(claims: readonly Claim[]): string {
   const [first] = claims
   if (first === undefined) return 'The resource'
   const others = claims.length - 1
-  return others === 0 ? name(first) : `${name(first)} (with ${others} more)`
-}
-
-/** A claim as its user may have written it. */
-function name({ resourceId, scope }: Pick<Claim, 'resourceId' | 'scope'>): string {
-  if (scope === 'node') return resourceId
-  return resourceId.endsWith(':') ? `${resourceId}**` : `${resourceId}/**`
-}
-
-function time(date: Date): string {
-  return Number.isNaN(date.getTime()) ? 'an unknown time' : date.toISOString().replace(/\.\d+Z$/, 'Z')
-}
-
-function ago(date: Date, nowMs: number): string {
-  return `${formatDuration(nowMs - date.getTime())} ago`
-}
-
-function inHowLong(date: Date, nowMs: number): string {
-  const leftMs = date.getTime() - nowMs
-  return leftMs > 0 ? `in ${formatDuration(leftMs)}` : 'now'
+  return others === 0 ? claimText(first) : `${claimText(first)} (with ${others} more)`
 }

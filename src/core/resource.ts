@@ -94,6 +94,12 @@ export function parseResource(written: string): { readonly resourceId: string; r
   return { resourceId, scope: isTree ? 'tree' : 'node' }
 }
 
+/** A claim as its user may have written it: what {@link parseResource} reads. */
+export function claimText({ resourceId, scope }: Pick<Claim, 'resourceId' | 'scope'>): string {
+  if (scope === 'node') return resourceId
+  return prefixUnder(resourceId) === resourceId ? `${resourceId}**` : `${resourceId}${TREE_SUFFIX}`
+}
+
 function checkText(written: string): void {
   if (written.length === 0) throw new InvalidRequestError('An empty string is not a resource id.')
   checkLength(written)

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Claim } from '../../src/core/model.ts'
 import {
   ancestorsOf,
+  claimText,
   conflicts,
   covers,
   isUnder,
@@ -159,6 +160,18 @@ describe('ancestors', () => {
     expect(isUnder('x:a', 'x:a')).toBe(false)
     expect(prefixUnder('x:a:')).toBe('x:a:/')
     expect(prefixUnder('x:')).toBe('x:')
+  })
+})
+
+describe('the text of a claim', () => {
+  test.each([
+    ['x:a', 'node', 'x:a'],
+    ['x:a', 'tree', 'x:a/**'],
+    ['x:', 'tree', 'x:**'],
+    ['x:a:', 'tree', 'x:a:/**'],
+  ] as const)('on %s as a %s is %s, which names it again', (resourceId, scope, text) => {
+    expect(claimText({ resourceId, scope })).toBe(text)
+    expect(parseResource(text)).toEqual({ resourceId, scope })
   })
 })
 

@@ -1,3 +1,4 @@
+import { leftText, timeText } from '../../core/date-text.ts'
 import { parseDuration } from '../../core/duration.ts'
 import { dateOf } from '../../core/info.ts'
 import { LEASE_LIMITS } from '../../core/request.ts'
@@ -6,7 +7,7 @@ import { Failure } from '../failure.ts'
 import { handleText } from '../handle.ts'
 import { forget, keep, keptHandleOf } from '../kept-handles.ts'
 import type { ExtendFlags } from '../options.ts'
-import { leftText, print, printJson, timeText } from '../output.ts'
+import { print, printJson } from '../output.ts'
 import { withOwned } from '../owned.ts'
 import type { Settings } from '../settings.ts'
 

@@ -1,9 +1,10 @@
+import { agoText, leftText } from '../../core/date-text.ts'
 import type { Claim, LockInfo } from '../../core/model.ts'
-import { isUnder, parseResource, typeOf } from '../../core/resource.ts'
+import { claimText, isUnder, parseResource, typeOf } from '../../core/resource.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { ListFlags } from '../options.ts'
-import { agoText, claimText, leftText, printJson, printTable } from '../output.ts'
+import { printJson, printTable } from '../output.ts'
 import type { Settings } from '../settings.ts'
 import type { WaitingRequest } from '../waiters.ts'
 

@@ -1,8 +1,10 @@
+import { agoText, leftText } from '../../core/date-text.ts'
 import { parseDuration } from '../../core/duration.ts'
+import { claimText } from '../../core/resource.ts'
 import { connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { StaleFlags } from '../options.ts'
-import { agoText, claimText, leftText, printJson, printTable } from '../output.ts'
+import { printJson, printTable } from '../output.ts'
 import type { Settings } from '../settings.ts'
 
 export async function stale(settings: Settings, flags: StaleFlags): Promise<number> {

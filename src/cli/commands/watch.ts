@@ -1,10 +1,12 @@
+import { timeText } from '../../core/date-text.ts'
 import { formatDuration } from '../../core/duration.ts'
 import type { GapEvent, LockEvent } from '../../core/model.ts'
+import { claimText } from '../../core/resource.ts'
 import { connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import { interruptible } from '../interruption.ts'
 import type { WatchFlags } from '../options.ts'
-import { claimText, paint, plain, print, timeText } from '../output.ts'
+import { paint, plain, print } from '../output.ts'
 import type { Settings } from '../settings.ts'
 
 export async function watch(settings: Settings, flags: WatchFlags): Promise<number> {

@@ -1,9 +1,9 @@
 import { newActivity } from '../../core/activity.ts'
 import type { Lock } from '../../core/lock.ts'
 import { randomId } from '../../core/random-id.ts'
+import { claimText } from '../../core/resource.ts'
 import { show } from '../../core/show.ts'
 import { UsageError } from '../failure.ts'
-import { claimText } from '../output.ts'
 
 const CHAIN = 'HOLDFAST_CHAIN'
 const RUN = 'HOLDFAST_RUN'

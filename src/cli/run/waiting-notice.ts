@@ -1,6 +1,8 @@
+import { agoText, leftText, timeText } from '../../core/date-text.ts'
 import type { LockBusyError } from '../../core/errors.ts'
 import type { LockInfo } from '../../core/model.ts'
-import { agoText, claimText, leftText, plain, timeText } from '../output.ts'
+import { claimText } from '../../core/resource.ts'
+import { plain } from '../output.ts'
 
 const SHOWN = 3
 
