@@ -57,12 +57,12 @@ export class Inspection {
     return (await this.getLockInfo(resource)) !== null
   }
 
-  /** Who holds the resource; of several readers the earliest. */
+  /** Who holds the resource; of several readers the one with the nearest claim, and of those the earliest. */
   async getOwner(resource: string): Promise<string | null> {
     return (await this.getLockInfo(resource))?.agentId ?? null
   }
 
-  /** The lease that covers the resource; of several readers' the earliest. */
+  /** The lease that covers the resource; of several the one with the nearest claim, and of those the earliest. */
   async getLockInfo(resource: string): Promise<LockInfo | null> {
     const session = await this.#connect()
     const { outcome, answer } = await session.pipeline.run({

@@ -123,12 +123,12 @@ export class LockManager implements AsyncDisposable {
     return this.#inspection.isLocked(resource)
   }
 
-  /** Who holds the resource; of several readers the earliest. */
+  /** Who holds the resource; of several readers the one with the nearest claim, and of those the earliest. */
   getOwner(resource: string): Promise<string | null> {
     return this.#inspection.getOwner(resource)
   }
 
-  /** The lease that covers the resource; of several readers' the earliest. */
+  /** The lease that covers the resource; of several the one with the nearest claim, and of those the earliest. */
   getLockInfo(resource: string): Promise<LockInfo | null> {
     return this.#inspection.getLockInfo(resource)
   }

@@ -104,7 +104,7 @@ export interface LockEvent {
   readonly metadata?: Metadata
   /** On `unlocked` and `expired`: how long the lease was held, in milliseconds. */
   readonly heldMs?: number
-  /** On `locked` and `abandoned`: how long the request had waited, in milliseconds. */
+  /** On `locked` and `abandoned`, and in the log on the `deadlock` of a request in line: how long it had waited, in milliseconds. */
   readonly waitedMs?: number
   /** On `unlocked`: who ended the lease by force, and why. */
   readonly forced?: { readonly by: string; readonly reason: string }

@@ -72,7 +72,7 @@ export interface ForceStep {
   readonly reason: string
 }
 
-/** The leases that cover a resource, earliest first, and those who wait for it. */
+/** The leases that cover a resource (nearest claim first, then earliest first), and those who wait for it. */
 export interface InspectStep {
   readonly type: 'inspect'
   readonly resourceId: string

@@ -177,7 +177,7 @@ export function isAlive(session: SessionRow, now: number): boolean {
   return session.seenAt + session.deadMs > now
 }
 
-/** @throws never; a batch that wants no more than to look does not make a session. */
+/** Whether a batch wants no more than to look: such a one does not make a session. */
 export function onlyLooks(batch: Batch): boolean {
   return (
     batch.steps.length > 0 &&
