@@ -1,5 +1,5 @@
 import { type Activity, currentActivity } from './activity.ts'
-import { type Duration, parseDuration } from './duration.ts'
+import { type Duration, type DurationLimits, parseDuration } from './duration.ts'
 import { InvalidRequestError } from './errors.ts'
 import type { Lock } from './lock.ts'
 import type { Claim, Metadata, Mode } from './model.ts'
@@ -32,10 +32,10 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal
 }
 
-/** What a lease may last, and what a hold may last in all. */
+/** What a lease may last, what a hold may last in all, and how long a request may wait. */
 export const LEASE_LIMITS = { minMs: 100, maxMs: 86_400_000 } as const
 const HOLD_LIMITS = { minMs: 100, maxMs: Infinity } as const
-const WAIT_LIMITS = { minMs: 1, maxMs: 86_400_000, zero: true, words: { forever: Infinity } } as const
+export const WAIT_LIMITS: DurationLimits = { minMs: 1, maxMs: 86_400_000, zero: true, words: { forever: Infinity } }
 
 export const MAX_AGENT_BYTES = 256
 export const MAX_REASON_BYTES = 512

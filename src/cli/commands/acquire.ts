@@ -19,13 +19,12 @@ import { identify, type ProcessIdentity } from '../process-identity.ts'
 import { claimsOf } from '../resources.ts'
 import { chainFrom } from '../run/environment.ts'
 import type { Settings } from '../settings.ts'
+import { readWait, waitTimeoutOf } from '../wait.ts'
 
 /** What an agent needs between two commands: long enough to think, short enough that a dead one is in nobody's way. */
 const TIMEOUT = '10m'
 /** A keeper renews it; this is how long the lock outlives the machine's sleep, or the keeper's sudden end. */
 const KEPT_TIMEOUT = '30s'
-const WAIT = '10s'
-const WAIT_LIMITS = { minMs: 1, maxMs: 86_400_000, zero: true, words: { forever: Infinity } } as const
 
 interface Request {
   readonly claims: readonly Claim[]
@@ -63,12 +62,17 @@ export async function acquire(settings: Settings, args: readonly string[], flags
 }
 
 function parse(args: readonly string[], flags: AcquireFlags): Request {
-  const { forPid, reason, shared, timeout, wait = WAIT } = flags
+  const { forPid, reason, shared, timeout, wait } = flags
   const ttlMs = parseDuration(timeout ?? (forPid === undefined ? TIMEOUT : KEPT_TIMEOUT), '--timeout', LEASE_LIMITS)
-  const waitMs = wait === false || wait === '0' ? 0 : parseDuration(wait, '--wait', WAIT_LIMITS)
   const target = forPid === undefined ? undefined : identify(forPid)
   if (forPid !== undefined && target === undefined) throw new UsageError(`--for-pid: there is no process ${forPid}.`)
-  return { claims: claimsOf(args, shared === true ? 'shared' : 'exclusive'), ttlMs, waitMs, reason, target }
+  return {
+    claims: claimsOf(args, shared === true ? 'shared' : 'exclusive'),
+    ttlMs,
+    waitMs: readWait(wait),
+    reason,
+    target,
+  }
 }
 
 async function take(connection: Connection, settings: Settings, request: Request, signal: AbortSignal): Promise<Held> {
@@ -76,7 +80,7 @@ async function take(connection: Connection, settings: Settings, request: Request
   const options: AcquireOptions = {
     agentId: settings.agent.value,
     timeout: `${ttlMs}ms`,
-    waitTimeout: waitMs === 0 ? 0 : waitMs === Infinity ? 'forever' : `${waitMs}ms`,
+    waitTimeout: waitTimeoutOf(waitMs),
     signal,
     ...(reason === undefined ? {} : { reason }),
   }

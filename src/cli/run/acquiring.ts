@@ -4,6 +4,7 @@ import { getEventBus } from '../../core/eventbus.ts'
 import type { Lock } from '../../core/lock.ts'
 import type { LockManager } from '../../core/manager.ts'
 import type { AcquireOptions } from '../../core/request.ts'
+import { waitTimeoutOf } from '../wait.ts'
 import type { Plan } from './plan.ts'
 import { waitingNotice } from './waiting-notice.ts'
 
@@ -40,9 +41,7 @@ export async function acquireFor(
     return await acquire({})
   } catch (error) {
     if (plan.waitMs === 0 || !isResourceLockError(error, 'BUSY')) throw error
-    return whileAnnouncing(error, say, () =>
-      acquire({ waitTimeout: plan.waitMs === Infinity ? 'forever' : `${plan.waitMs}ms` }),
-    )
+    return whileAnnouncing(error, say, () => acquire({ waitTimeout: waitTimeoutOf(plan.waitMs) }))
   }
 }
 

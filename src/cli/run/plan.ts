@@ -5,6 +5,7 @@ import { EXIT } from '../exit-codes.ts'
 import type { RunOptions } from '../options.ts'
 import { claimsOf } from '../resources.ts'
 import type { Settings } from '../settings.ts'
+import { readWait } from '../wait.ts'
 
 /** A program and its arguments. */
 export type Line = readonly [program: string, ...args: string[]]
@@ -26,9 +27,7 @@ export interface Plan {
   readonly conflictExitCode: number
 }
 
-const DAY_MS = 86_400_000
-const WAIT_LIMITS = { minMs: 1, maxMs: DAY_MS, zero: true, words: { forever: Infinity, '0': 0 } } as const
-const KILL_LIMITS = { minMs: 1, maxMs: DAY_MS, zero: true, words: { '0': 0 } } as const
+const KILL_LIMITS = { minMs: 1, maxMs: 86_400_000, zero: true, words: { '0': 0 } } as const
 
 /** @throws InvalidRequestError that names the option or the argument, and the rule */
 export function planOf(
@@ -38,7 +37,7 @@ export function planOf(
   options: RunOptions,
 ): Plan {
   const [program = '', ...args] = line
-  const { wait = '10s', skip = false, shared = false, timeout = '30s', killAfter = '5s' } = options
+  const { wait, skip = false, shared = false, timeout = '30s', killAfter = '5s' } = options
   return {
     claims: claimsOf(resources, shared ? 'shared' : 'exclusive'),
     line: [program, ...args],
@@ -46,7 +45,7 @@ export function planOf(
     reason:
       options.reason === undefined ? reasonFrom(line) : checkText(options.reason, '--reason', 0, MAX_REASON_BYTES),
     leaseMs: parseDuration(timeout, '--timeout', LEASE_LIMITS),
-    waitMs: skip || wait === false ? 0 : parseDuration(wait, '--wait', WAIT_LIMITS),
+    waitMs: skip ? 0 : readWait(wait),
     skip,
     killAfterMs: parseDuration(killAfter, '--kill-after', KILL_LIMITS),
     conflictExitCode: options.conflictExitCode ?? EXIT.notAcquired,
