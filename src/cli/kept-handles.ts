@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import type { Claim } from '../core/model.ts'
+import { stateFolder } from '../core/state-folder.ts'
 import { isAlive, type ProcessIdentity } from './process-identity.ts'
 
 /** A handle of one's own, as it is kept between commands. */
@@ -95,12 +95,4 @@ function fileOf(handle: string): string {
 
 function folder(): string {
   return join(stateFolder(process.env), 'holdfast', 'handles')
-}
-
-function stateFolder(env: NodeJS.ProcessEnv): string {
-  if (process.platform === 'win32') return env['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local')
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support')
-  const { XDG_STATE_HOME: given = '' } = env
-  // The XDG specification says to ignore relative paths.
-  return isAbsolute(given) ? given : join(homedir(), '.local', 'state')
 }

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { basename, delimiter, dirname, extname, isAbsolute, join, resolve } from 'node:path'
-
-type Environment = Readonly<Record<string, string | undefined>>
+import { type Environment, stateFolder } from '../../core/state-folder.ts'
 
 const FILE_NAME = 'locks.db'
 const FOLDER_NAME = 'holdfast'
@@ -73,21 +71,6 @@ function encodeNamespace(namespace: string): string {
 function encodeByte(byte: number): string {
   const character = String.fromCharCode(byte)
   return /[a-z0-9_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`
-}
-
-function stateFolder(env: Environment): string {
-  if (process.platform === 'win32') return absolute(env['LOCALAPPDATA']) ?? join(home(env), 'AppData', 'Local')
-  if (process.platform === 'darwin') return join(home(env), 'Library', 'Application Support')
-  return absolute(env['XDG_STATE_HOME']) ?? join(home(env), '.local', 'state')
-}
-
-function home(env: Environment): string {
-  return absolute(process.platform === 'win32' ? env['USERPROFILE'] : env['HOME']) ?? homedir()
-}
-
-/** The XDG specification says to ignore relative paths: they would mean another file in each folder. */
-function absolute(path: string | undefined): string | undefined {
-  return path !== undefined && isAbsolute(path) ? path : undefined
 }
 
 /** Walks up as git does: in each folder first `.git`, then the folder itself (a bare repository, or inside of `.git`). */
