@@ -188,9 +188,15 @@ export function covers(outer: Claim, inner: Claim): boolean {
   return (outer.mode === 'exclusive' || inner.mode === 'shared') && reachesOver(outer, inner)
 }
 
+/** The modes that a claim of a mode conflicts with. */
+export const AGAINST: Readonly<Record<Mode, readonly Mode[]>> = {
+  exclusive: ['exclusive', 'shared'],
+  shared: ['exclusive'],
+}
+
 /** Whether two claims overlap and at least one of them is exclusive. */
 export function conflicts(a: Claim, b: Claim): boolean {
-  if (a.mode === 'shared' && b.mode === 'shared') return false
+  if (!AGAINST[a.mode].includes(b.mode)) return false
   return a.resourceId === b.resourceId || reachesOver(a, b) || reachesOver(b, a)
 }
 

@@ -1,14 +1,11 @@
 import type { Mode } from '../../core/model.ts'
-import { ancestorsOf, prefixUnder, typeOf } from '../../core/resource.ts'
+import { AGAINST, ancestorsOf, prefixUnder, typeOf } from '../../core/resource.ts'
 import type { Claims, InTheWay, PagedClaim, Place, RequestRow } from '../../core/table/storage.ts'
 import { NumberLists, SortedStrings } from './ordered.ts'
 
 /** Ends an id inside a longer key: no resource id has a control character. */
 const END = '\u0000'
 const AFTER_END = '\u0001'
-
-/** The modes that a claim of a mode conflicts with. */
-const AGAINST: Readonly<Record<Mode, readonly Mode[]>> = { exclusive: ['exclusive', 'shared'], shared: ['exclusive'] }
 
 /**
  * The index of claims over maps. Lists of request ids by place, id and mode, held and waiting apart. What is held

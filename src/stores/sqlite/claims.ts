@@ -1,10 +1,7 @@
 import type { Claim, Mode } from '../../core/model.ts'
-import { ancestorsOf, prefixUnder } from '../../core/resource.ts'
+import { AGAINST, ancestorsOf, prefixUnder } from '../../core/resource.ts'
 import type { Claims, InTheWay, PagedClaim, Place } from '../../core/table/storage.ts'
 import type { Database, Row, Statement, Value } from './engine.ts'
-
-/** The modes that a claim of a mode conflicts with. */
-const AGAINST: Readonly<Record<Mode, readonly Mode[]>> = { exclusive: ['exclusive', 'shared'], shared: ['exclusive'] }
 
 /** Above every text, because to SQLite a blob is greater than any text. */
 const END: Value = new Uint8Array(0)
