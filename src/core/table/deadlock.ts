@@ -5,14 +5,13 @@ import { endDeadlocked } from './ending.ts'
 import {
   holdersAgainst,
   isAwaited,
-  isHeld,
   leaseAwaitedBy,
   leasesOfChain,
   openRequestsOf,
   placesOf,
   waitersAgainst,
 } from './lines.ts'
-import type { RequestRow } from './storage.ts'
+import { isHeld, type RequestRow } from './storage.ts'
 import type { Turn } from './turn.ts'
 
 /** A search looks at no more edges than this. */

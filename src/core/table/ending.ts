@@ -1,5 +1,5 @@
 import type { CycleView } from '../store.ts'
-import type { HeldRow, RequestRow } from './storage.ts'
+import { type HeldRow, isHeld, type RequestRow } from './storage.ts'
 import type { Allowance, Turn } from './turn.ts'
 
 /** How a lease ends. */
@@ -47,8 +47,8 @@ export function endDeadlocked(turn: Turn, row: RequestRow, cycle: readonly Cycle
 export function bury(turn: Turn, row: RequestRow, allowance: Allowance): boolean {
   if (allowance.left <= 0) return false
   allowance.left -= 1
-  if (row.lease === null || row.dueAt === null) endWait(turn, row)
-  else endLease(turn, { ...row, lease: row.lease, dueAt: row.dueAt }, { how: 'expired' })
+  if (isHeld(row)) endLease(turn, row, { how: 'expired' })
+  else endWait(turn, row)
   return true
 }
 

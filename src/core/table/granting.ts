@@ -2,7 +2,7 @@ import { conflicts, meet } from '../resource.ts'
 import type { GrantView, PreviousView } from '../store.ts'
 import { stopWaiting, bury, subjectOf } from './ending.ts'
 import { blockerOf, COUNT_LIMIT, countWaiters, holdersAgainst, isLive } from './lines.ts'
-import type { HeldRow, LeaseState, RequestRow } from './storage.ts'
+import { type HeldRow, isHeld, type LeaseState, type RequestRow } from './storage.ts'
 import type { Turn } from './turn.ts'
 
 /** A waiter tells no more holders than this that somebody waits for them. */
@@ -135,9 +135,7 @@ function look(turn: Turn, waiter: RequestRow): void {
   if (blocker === undefined) grantWaiting(turn, waiter)
   else {
     turn.storage.requests.update({ ...waiter, blocker: blocker.id })
-    if (blocker.lease?.wanted === false && blocker.dueAt !== null) {
-      tellWanted(turn, { ...blocker, lease: blocker.lease, dueAt: blocker.dueAt })
-    }
+    if (isHeld(blocker) && !blocker.lease.wanted) tellWanted(turn, blocker)
   }
 }
 

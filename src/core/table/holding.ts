@@ -14,9 +14,9 @@ import type {
 } from '../store.ts'
 import { bury, endLease, endWait, subjectOf } from './ending.ts'
 import { keep, laterExpiry } from './granting.ts'
-import { isHeld, isLive } from './lines.ts'
+import { isLive } from './lines.ts'
 import { coveringLeases } from './reading.ts'
-import type { HeldRow, Owner, RequestRow, SessionRow } from './storage.ts'
+import { type HeldRow, isHeld, type Owner, type RequestRow, type SessionRow } from './storage.ts'
 import type { Turn } from './turn.ts'
 import { busyView, viewOf } from './views.ts'
 

@@ -1,7 +1,7 @@
 import type { Claim } from '../model.ts'
 import { ancestorsOf, covers, meet } from '../resource.ts'
 import { bury } from './ending.ts'
-import type { HeldRow, Place, RequestRow } from './storage.ts'
+import { type HeldRow, isHeld, type Place, type RequestRow } from './storage.ts'
 import { type Allowance, isAlive, type Turn } from './turn.ts'
 
 /** Counting waiters stops here: the exact length of a longer line helps nobody. */
@@ -26,10 +26,6 @@ export function isLive(turn: Turn, row: RequestRow): boolean {
   if (row.lease !== null) return true
   const session = turn.session(row.session)
   return session !== undefined && session.birth === row.birth && isAlive(session, turn.now)
-}
-
-export function isHeld(row: RequestRow): row is HeldRow {
-  return row.lease !== null
 }
 
 /** The places at which a conflict with this claim can stand. */

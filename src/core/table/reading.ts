@@ -12,8 +12,8 @@ import type {
 } from '../store.ts'
 import { formatCursor, parseCursor } from './cursor.ts'
 import { previousOf } from './granting.ts'
-import { heldAt, isHeld, isLive, waitersAgainst } from './lines.ts'
-import type { HeldRow, Place } from './storage.ts'
+import { heldAt, isLive, waitersAgainst } from './lines.ts'
+import { type HeldRow, isHeld, type Place } from './storage.ts'
 import type { Turn } from './turn.ts'
 import { viewOf, waiterView } from './views.ts'
 

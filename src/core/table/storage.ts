@@ -81,6 +81,11 @@ export interface RequestRow {
 /** A request that is held. */
 export type HeldRow = RequestRow & { readonly lease: LeaseState; readonly dueAt: number }
 
+/** A lease always has an expiry, so this tells both. */
+export function isHeld(row: RequestRow): row is HeldRow {
+  return row.lease !== null
+}
+
 /**
  * Where claims are looked up. `at`: every claim on exactly this id. `tree`: the tree claims among them.
  * `under`: claims strictly under it.
