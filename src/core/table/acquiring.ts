@@ -3,7 +3,7 @@ import { covers } from '../resource.ts'
 import type { AcquireOutcome, AcquireStep, GrantView } from '../store.ts'
 import { findCycle } from './deadlock.ts'
 import { subjectOf } from './ending.ts'
-import { grantNew, keep, previousOf, tellHolders } from './granting.ts'
+import { grantNew, grantView, keep, tellHolders } from './granting.ts'
 import { ownLease } from './holding.ts'
 import { blockerOf, isLive } from './lines.ts'
 import { coveringLeases } from './reading.ts'
@@ -71,16 +71,7 @@ function enter(turn: Turn, step: AcquireStep, session: SessionRow): GrantView | 
   const shared = { ...row, lease: { ...row.lease, owners: [...row.lease.owners, owner] } }
   turn.storage.requests.update(shared)
   keep(turn, { ...shared, session: session.id })
-  return {
-    id: row.id,
-    fence: row.lease.fence,
-    wallLockedAt: row.lease.wallLockedAt,
-    expiresAt: row.dueAt,
-    previous: previousOf(turn, row),
-    waiters: 0,
-    waitedMs: 0,
-    cursor: null,
-  }
+  return grantView(turn, row)
 }
 
 function enterable(turn: Turn, step: AcquireStep): HeldRow | undefined {

@@ -151,16 +151,15 @@ function newLease(turn: Turn, row: RequestRow, confirmed: boolean, wanted: boole
 }
 
 function describeGrant(turn: Turn, row: HeldRow, waitedMs: number, waiters: number): GrantView {
-  return {
-    id: row.id,
-    fence: row.lease.fence,
-    wallLockedAt: row.lease.wallLockedAt,
-    expiresAt: row.dueAt,
-    previous: previousOf(turn, row),
-    waiters,
-    waitedMs,
-    cursor: turn.log({ ...subjectOf(row), type: 'resource.locked', fence: row.lease.fence, waitedMs }),
-  }
+  const cursor = turn.log({ ...subjectOf(row), type: 'resource.locked', fence: row.lease.fence, waitedMs })
+  return { ...grantView(turn, row), waiters, waitedMs, cursor }
+}
+
+/** A lease as it is told to one who comes to share it: that is no event, and nobody waited for it. */
+export function grantView(turn: Turn, row: HeldRow): GrantView {
+  const { fence, wallLockedAt } = row.lease
+  const previous = previousOf(turn, row)
+  return { id: row.id, fence, wallLockedAt, expiresAt: row.dueAt, previous, waiters: 0, waitedMs: 0, cursor: null }
 }
 
 /** Who held the resources of a request last, as far as that is still known. */
