@@ -6,7 +6,7 @@ import { InvalidRequestError, isResourceLockError, LockLostError } from './error
 import { type Lease, refOf } from './lease.ts'
 import type { Lock } from './lock.ts'
 import { checkOptions } from './options.ts'
-import { OUT_OF_TIME, patiently } from './patience.ts'
+import { patiently } from './patience.ts'
 import { ACQUIRE_OPTIONS, type AcquireOptions, type LockRequest, parseRequest } from './request.ts'
 import type { ResourceInput } from './resource.ts'
 import type { Session } from './session.ts'
@@ -76,9 +76,7 @@ export class Locking {
     const session = this.#connect()
     if (!(session instanceof Promise)) return session
     // Whoever opens a store decides how long that may take.
-    const opened = await patiently(session, { clock: systemClock, signal })
-    if (opened === OUT_OF_TIME) throw new Error('A wait without end has ended.')
-    return opened
+    return patiently(session, { clock: systemClock, signal })
   }
 
   async #acquire(request: LockRequest): Promise<Lease> {

@@ -16,6 +16,8 @@ export interface Patience {
  *
  * @throws the signal's own reason as soon as it aborts
  */
+export function patiently<T>(work: Promise<T>, patience: Patience & { readonly ms?: never }): Promise<T>
+export function patiently<T>(work: Promise<T>, patience: Patience): Promise<T | typeof OUT_OF_TIME>
 export async function patiently<T>(work: Promise<T>, patience: Patience): Promise<T | typeof OUT_OF_TIME> {
   const { clock, ms = Infinity, signal } = patience
   signal?.throwIfAborted()
