@@ -11,12 +11,12 @@ export interface Clock {
   monotonicMs(): number
   /** Milliseconds since 1970; may jump. */
   wallMs(): number
-  /** Runs `callback` once, after so many milliseconds. */
+  /** Runs `callback` once, after so many milliseconds; earlier where that is longer than a timer can run. */
   after(ms: number, callback: () => void): Timer
 }
 
-/** The longest that a Node timer can run; a longer wait fires early and looks again. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** The longest that a Node timer can run: one that is set for longer would fire at once. */
+export const LONGEST_TIMER_MS: number = 2 ** 31 - 1
 
 /** This process's own clocks and timers. */
 export const systemClock: Clock = {

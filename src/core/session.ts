@@ -4,7 +4,7 @@ import type { StoreTime } from './info.ts'
 import { type Holder, Leases } from './leases.ts'
 import type { Ended, Observed, Observer } from './observer.ts'
 import { OUT_OF_TIME, patiently } from './patience.ts'
-import { PATIENCE_MS, Pipeline, unanswered } from './pipeline.ts'
+import { PATIENCE_MS, Pipeline, type PipelineOwner, unanswered } from './pipeline.ts'
 import { randomId } from './random-id.ts'
 import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from './store.ts'
 
@@ -178,7 +178,7 @@ export class Session {
     await subscription?.close().catch(() => {})
   }
 
-  #owner(): ConstructorParameters<typeof Pipeline>[1] {
+  #owner(): PipelineOwner {
     return {
       header: () => ({
         session: this.#id,

@@ -1,5 +1,4 @@
-// The longest that a Node timer can wait; a longer one would fire at once.
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+import { LONGEST_TIMER_MS } from './clock.ts'
 
 /**
  * Waits. It leaves neither a timer nor a listener behind, however it ends.
