@@ -9,6 +9,7 @@ import type { Lock, Wanted } from './lock.ts'
 import type { Claim, Loss, Mode, PreviousHolder } from './model.ts'
 import type { Reply } from './pipeline.ts'
 import { LEASE_LIMITS, type LockRequest } from './request.ts'
+import { modeOf } from './resource.ts'
 import type { Session } from './session.ts'
 import type { GrantView, RequestRef } from './store.ts'
 import { WantedHandlers } from './wanted.ts'
@@ -103,7 +104,7 @@ export class Lease implements Lock, Holder {
   }
 
   get mode(): Mode {
-    return this.#request.claims.some(({ mode }) => mode === 'exclusive') ? 'exclusive' : 'shared'
+    return modeOf(this.#request.claims)
   }
 
   get fencingToken(): number {

@@ -200,6 +200,11 @@ export function conflicts(a: Claim, b: Claim): boolean {
   return a.resourceId === b.resourceId || reachesOver(a, b) || reachesOver(b, a)
 }
 
+/** How claims lock as a whole: `exclusive` if one of them does. */
+export function modeOf(claims: readonly Claim[]): Mode {
+  return claims.some(({ mode }) => mode === 'exclusive') ? 'exclusive' : 'shared'
+}
+
 /** Whether any of these claims conflicts with any of those. */
 export function meet(ours: readonly Claim[], theirs: readonly Claim[]): boolean {
   return ours.some((mine) => theirs.some((their) => conflicts(mine, their)))

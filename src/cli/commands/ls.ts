@@ -1,6 +1,6 @@
 import { agoText, leftText } from '../../core/date-text.ts'
 import type { Claim, LockInfo } from '../../core/model.ts'
-import { claimText, isUnder, parseResource, typeOf } from '../../core/resource.ts'
+import { claimText, isUnder, modeOf, parseResource, typeOf } from '../../core/resource.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { ListFlags } from '../options.ts'
@@ -99,7 +99,7 @@ function showWaiting(waiting: readonly WaitingRequest[], { json }: ListFlags): v
     ['RESOURCES', 'MODE', 'WAITER', 'SINCE', 'REASON'],
     waiting.map(({ resources, agentId, since, reason }) => [
       resources.map(claimText).join(', '),
-      resources.some(({ mode }) => mode === 'exclusive') ? 'exclusive' : 'shared',
+      modeOf(resources),
       agentId,
       agoText(since),
       reason ?? '',

@@ -1,7 +1,7 @@
 import { agoText, leftText, timeText } from '../../core/date-text.ts'
 import { lockInfoOf, previousOf } from '../../core/info.ts'
 import type { LockInfo, PreviousHolder } from '../../core/model.ts'
-import { claimText, parseResource } from '../../core/resource.ts'
+import { claimText, modeOf, parseResource } from '../../core/resource.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { JsonFlag } from '../options.ts'
@@ -53,8 +53,9 @@ function describe(state: ResourceState): readonly string[] {
   const title = `${claimText(state)} is ${state.locked ? 'locked' : 'not locked'}.`
   const lines = [paint('bold', plain(title)), ...state.holders.flatMap(holderLines)]
   state.waiting.forEach(({ agentId, since, reason, resources }, index) => {
-    const mode = resources.some((claim) => claim.mode === 'exclusive') ? 'exclusive' : 'shared'
-    lines.push(plain(`  ${index + 1}. in line: ${agentId} (${mode}) since ${agoText(since)}${because(reason)}`))
+    lines.push(
+      plain(`  ${index + 1}. in line: ${agentId} (${modeOf(resources)}) since ${agoText(since)}${because(reason)}`),
+    )
   })
   const { previous } = state
   if (previous !== null) {
