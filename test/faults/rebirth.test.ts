@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { Lock } from '../../src/core/lock.ts'
 import type { Answer, Batch, Message } from '../../src/core/store.ts'
 import { Faults } from '../support/faulty-store.ts'
-import { follow, World } from '../support/simulated-client.ts'
+import { type Client, follow, World } from '../support/simulated-client.ts'
 
 const passes = (_batch: Batch, apply: () => Promise<Answer>): Promise<Answer> => apply()
 
@@ -12,6 +13,16 @@ async function cutOff(world: World, faults: Faults, ms: number): Promise<void> {
   await world.clock.advance(ms)
   faults.onApply = passes
   await world.clock.advance(0)
+}
+
+/** One waits for what the other holds and lets go of, and has two seconds to hear of it. */
+async function grantedByPush(world: World, client: Client, other: Client): Promise<ReturnType<typeof follow<Lock>>> {
+  const held = await other.acquire('x', { agentId: 'holder' })
+  const waited = follow(client.acquire('x', { agentId: 'waiter', waitTimeout: '1m' }))
+  await world.clock.advance(0)
+  await held.release()
+  await world.clock.advance(2_000)
+  return waited
 }
 
 describe('a session that was silent past its dead time', () => {
@@ -108,11 +119,7 @@ describe('a session that the store has forgotten', () => {
     const client = await world.client()
     const other = await world.client()
     for (let round = 0; round < 3; round += 1) {
-      const held = await other.acquire('x', { agentId: 'holder' })
-      const waited = follow(client.acquire('x', { agentId: 'waiter', waitTimeout: '1m' }))
-      await world.clock.advance(0)
-      await held.release()
-      await world.clock.advance(2_000)
+      const waited = await grantedByPush(world, client, other)
       expect(waited.state, `round ${round}`).toBe('resolved')
       await waited.value?.release()
       // Nobody waits or holds: the session is silent, and the store forgets it.
@@ -204,12 +211,7 @@ describe('a store that lost its data', () => {
     const client = await world.client()
     const other = await world.client()
     for (let round = 0; round < 3; round += 1) {
-      const held = await other.acquire('x', { agentId: 'holder' })
-      const waited = follow(client.acquire('x', { agentId: 'waiter', waitTimeout: '1m' }))
-      await world.clock.advance(0)
-      await held.release()
-      await world.clock.advance(2_000)
-      expect(waited.state, `round ${round}`).toBe('resolved')
+      expect((await grantedByPush(world, client, other)).state, `round ${round}`).toBe('resolved')
       world.loseData()
       await world.clock.advance(2_001)
     }
