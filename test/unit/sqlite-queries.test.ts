@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { prepareFile } from '../../src/stores/sqlite/creation.ts'
 import { type Database, openDatabase } from '../../src/stores/sqlite/engine.ts'
+import { TABLES } from '../../src/stores/sqlite/schema.ts'
 import { SqliteStorage } from '../../src/stores/sqlite/storage.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-queries-'))
@@ -72,4 +73,9 @@ describe('the statements of the SQLite store', () => {
   test('would be caught if they read a whole table', () => {
     expect(reading(planOf('SELECT id FROM requests ORDER BY agent_id'))).toHaveLength(2)
   })
+})
+
+test('every table is among those that a reboot empties', () => {
+  const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+  expect(tables.map(([name]) => name).toSorted()).toEqual([...TABLES].toSorted())
 })
