@@ -77,5 +77,5 @@ describe('the statements of the SQLite store', () => {
 
 test('every table is among those that a reboot empties', () => {
   const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
-  expect(tables.map(([name]) => name).toSorted()).toEqual([...TABLES].toSorted())
+  expect(new Set(tables.map(([name]) => name))).toEqual(new Set(TABLES))
 })
