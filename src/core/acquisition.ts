@@ -1,7 +1,7 @@
 import { Deadline, Stopwatch, type Timer } from './clock.ts'
 import { busyMessage, type Contention, deadlockMessage, timeoutMessage, tooLateMessage } from './error-messages.ts'
 import { DeadlockError, LockBusyError, LockTimeoutError, StoreUnavailableError } from './errors.ts'
-import { cycleOf, dateOf, lockInfoOf } from './info.ts'
+import { cycleOf, dateOf, lockInfoOf, type StoreTime } from './info.ts'
 import { Lease } from './lease.ts'
 import type { Reply } from './pipeline.ts'
 import { randomId } from './random-id.ts'
@@ -70,7 +70,7 @@ export class Acquisition implements Waiter {
       const lease = this.#grant(message, until, false)
       this.#session.addUnconfirmed({
         number: message.number,
-        confirmed: (sent) => this.#prolong(lease, sent, grantedAt),
+        confirmed: (sent, time) => this.#prolong(lease, sent, this.#confirmedMs(grantedAt, time), time),
       })
       return
     }
@@ -78,7 +78,7 @@ export class Acquisition implements Waiter {
     this.#id = message.id
     this.#session.addUnconfirmed({
       number: message.number,
-      confirmed: (sent) => this.#onConfirmed(message, sent, grantedAt),
+      confirmed: (sent, time) => this.#onConfirmed(message, sent, grantedAt, time),
     })
     this.#session.pipeline.beat()
   }
@@ -201,24 +201,22 @@ export class Acquisition implements Waiter {
     return { resources: this.#request.claims, holders, ahead: view.ahead }
   }
 
-  #onConfirmed(grant: GrantView, sent: Stopwatch, grantedAt: number): void {
+  #onConfirmed(grant: GrantView, sent: Stopwatch, grantedAt: number, time: StoreTime): void {
     if (this.#isOver || this.#id !== grant.id) return
     this.#leaveLine()
-    const lease = this.#grant(grant, new Deadline(sent, this.#confirmedMs(grantedAt)), true)
-    this.#prolong(lease, sent, grantedAt)
+    const leaseMs = this.#confirmedMs(grantedAt, time)
+    this.#prolong(this.#grant(grant, new Deadline(sent, leaseMs), true), sent, leaseMs, time)
   }
 
-  /** The store has just been told that the grant has arrived: the lease is full from then on. */
-  #prolong(lease: Lease, sent: Stopwatch, grantedAt: number): void {
-    const { time } = this.#session
-    const leaseMs = this.#confirmedMs(grantedAt)
+  /** The store was told that the grant has arrived: the lease is full from then on. */
+  #prolong(lease: Lease, sent: Stopwatch, leaseMs: number, time: StoreTime): void {
     this.#session.prolong(lease.id, new Deadline(sent, leaseMs), dateOf(time.now + leaseMs, time))
   }
 
-  /** How long a lease lasts from its confirmation, which the store has just answered. `maxHold` counts from the grant. */
-  #confirmedMs(grantedAt: number): number {
+  /** How long a lease lasts from when it was confirmed. `maxHold` counts from the grant. */
+  #confirmedMs(grantedAt: number, { now }: StoreTime): number {
     const { ttlMs, maxHoldMs } = this.#request
-    return maxHoldMs === null ? ttlMs : Math.min(ttlMs, grantedAt + maxHoldMs - this.#session.time.now)
+    return maxHoldMs === null ? ttlMs : Math.min(ttlMs, grantedAt + maxHoldMs - now)
   }
 
   #grant(grant: GrantView, deadline: Deadline, isConfirmed: boolean): Lease {

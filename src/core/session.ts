@@ -1,4 +1,5 @@
 import { type Clock, type Deadline, Stopwatch, type Timer } from './clock.ts'
+import { Confirmations, type Unconfirmed } from './confirmations.ts'
 import { ClosedError } from './errors.ts'
 import type { StoreTime } from './info.ts'
 import { type Holder, Leases } from './leases.ts'
@@ -10,13 +11,6 @@ import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } f
 
 /** A session is dead after three heartbeats without a sign of life. */
 const BEATS_TO_DEATH = 3
-
-/** A lease that the store may not yet know to have arrived. */
-export interface Unconfirmed {
-  readonly number: number
-  /** The batch that acknowledged the grant was answered; it was sent when the stopwatch started. */
-  confirmed(sent: Stopwatch): void
-}
 
 /** Somebody in this process who waits for a lock, as the session needs to know them. */
 export interface Waiter {
@@ -44,7 +38,7 @@ export class Session {
   readonly #waits = new Map<number, Waiter>()
   readonly #acquisitions = new Set<Waiter>()
   readonly #leases = new Leases()
-  #unconfirmed: Unconfirmed[] = []
+  readonly #confirmations = new Confirmations()
   #epoch: string | null = null
   #acked = 0
   #floor = 0
@@ -140,7 +134,7 @@ export class Session {
   }
 
   addUnconfirmed(unconfirmed: Unconfirmed): void {
-    this.#unconfirmed.push(unconfirmed)
+    this.#confirmations.add(unconfirmed)
   }
 
   /** Gives back all that is held, leaves every line, says goodbye. Waits for the store no longer than its patience. */
@@ -206,7 +200,7 @@ export class Session {
     deliver()
     for (const message of answer.messages) this.#receive(message)
     this.#takeEarly(() => true)
-    this.#confirm(batch, sent)
+    this.#confirmations.onAnswer(batch, sent, answer)
     // What this answer had no room for was granted before it.
     if (!answer.more) this.#lastAnswered = sent
     if (answer.more) this.pipeline.beat()
@@ -218,7 +212,7 @@ export class Session {
   #onNewEpoch(): void {
     this.#acked = 0
     this.#early = []
-    this.#unconfirmed = []
+    this.#confirmations.clear()
     for (const lease of this.#leases.every()) lease.lose({ kind: 'epoch' })
     this.#rejoin()
   }
@@ -229,7 +223,7 @@ export class Session {
    */
   #onRebirth(): void {
     this.#acked = 0
-    this.#unconfirmed = []
+    this.#confirmations.clear()
     this.#askAgainForEarly()
     this.#rejoin()
     for (const lease of this.#leases.every()) lease.verify()
@@ -285,13 +279,6 @@ export class Session {
         for (const lease of leases) lease.want(message.waiters)
         break
     }
-  }
-
-  #confirm(batch: Batch, sent: Stopwatch): void {
-    const confirmed = this.#unconfirmed.filter(({ number }) => number <= batch.acked)
-    if (confirmed.length === 0) return
-    this.#unconfirmed = this.#unconfirmed.filter(({ number }) => number > batch.acked)
-    for (const each of confirmed) each.confirmed(sent)
   }
 
   /** Ends a lease at the store for which there is no handle. */

@@ -98,6 +98,58 @@ describe('a lease granted by push', () => {
     expect((await world.state('x')).held).toEqual(waited.value?.isHeld === true ? ['waiter'] : [])
   })
 
+  test('is not taken for confirmed where the store had more to end than one batch may', async () => {
+    const world = new World()
+    const client = await world.client()
+    const { held, waited } = await waitingFor(world, client, { timeout: '200ms' })
+    const many = await world.client()
+    for (let i = 0; i < 300; i += 1) void many.acquire(`y:${i}`, { timeout: '150ms' })
+    await world.clock.advance(0)
+    let arrive = drop
+    client.faults.onPush = (messages, deliver) => (arrive = () => deliver(messages))
+    await held.release()
+    await world.clock.advance(0)
+    // Everybody stands still; then the first batch of all is the one that acknowledges the grant, and its answer the
+    // last thing that the client hears.
+    world.clock.freeze(600)
+    client.faults.onPush = drop
+    let batches = 0
+    client.faults.onApply = (_batch, apply) => ((batches += 1) === 1 ? apply() : hang())
+    arrive()
+    await world.clock.advance(0)
+    const other = await world.client()
+    const next = follow(other.acquire('x', { agentId: 'next', timeout: '200ms' }))
+    await world.clock.advance(0)
+    expect(next.value?.isHeld).toBe(true)
+    expect(waited.state).toBe('open')
+  })
+
+  test('is not taken for confirmed where the answer had no room for its loss', async () => {
+    const world = new World()
+    const client = await world.client()
+    const holder = await world.client()
+    const count = 300
+    const held = await holder.acquire('x:**', { agentId: 'holder', timeout: '10m' })
+    const waits = Array.from({ length: count }, (_, i) =>
+      follow(client.acquire(`x:${i}`, { timeout: '200ms', waitTimeout: 'forever' })),
+    )
+    await world.clock.advance(10)
+    const arrived: (() => void)[] = []
+    client.faults.onPush = (messages, deliver) => void arrived.push(() => deliver(messages))
+    await held.release()
+    await world.clock.advance(0)
+    // Two more batches, because one grants no more than 256.
+    await world.inspect('x:0')
+    await world.inspect('x:0')
+    world.clock.freeze(600)
+    client.faults.onPush = drop
+    let batches = 0
+    client.faults.onApply = (_batch, apply) => ((batches += 1) === 1 ? apply() : hang())
+    for (const arrive of arrived) arrive()
+    await world.clock.advance(0)
+    expect(waits.filter(({ state }) => state !== 'open')).toEqual([])
+  })
+
   test('never outlives maxHold, whichever of lease, maxHold and dead time is the shortest', async () => {
     for (const [timeout, maxHold] of [
       ['30s', '1s'],
