@@ -150,6 +150,20 @@ describe('a lease granted by push', () => {
     expect(waits.filter(({ state }) => state !== 'open')).toEqual([])
   })
 
+  test('is full from its confirmation, also where somebody who shares it has extended it before', async () => {
+    const world = new World()
+    const client = await world.client()
+    const { held, waited } = await waitingFor(world, client, { timeout: '10s' })
+    await held.release()
+    await world.clock.advance(0)
+    const sharing = await world.client()
+    const shared = await sharing.acquire('x', { agentId: 'waiter', timeout: '10s', holding: present(waited.value) })
+    await shared.extend()
+    await world.clock.advance(2_000)
+    const { leases } = await world.inspect('x')
+    expect(leases[0]?.expiresAt).toBeGreaterThan(world.clock.monotonicMs() + present(waited.value).remainingMs())
+  })
+
   test('never outlives maxHold, whichever of lease, maxHold and dead time is the shortest', async () => {
     for (const [timeout, maxHold] of [
       ['30s', '1s'],
@@ -341,3 +355,8 @@ describe('an answer', () => {
     expect(waited.value?.isHeld).toBe(false)
   })
 })
+
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('It is not there yet.')
+  return value
+}

@@ -160,7 +160,7 @@ export class NaiveTable {
 
   #confirm(id: number): void {
     const entry = this.entries.find((each) => each.id === id)
-    if (entry?.state !== 'holds' || entry.confirmed || entry.expiresAt <= this.now) return
+    if (entry?.state !== 'holds' || entry.expiresAt <= this.now) return
     entry.confirmed = true
     this.#prolong(entry, entry.step.ttlMs)
   }

@@ -53,10 +53,13 @@ function lookAgainAtChain(turn: Turn, { chain, claims, id }: HeldRow): void {
   }
 }
 
-/** The session knows of its lease: from now on it lasts as long as was asked for. */
+/**
+ * The session knows of its lease: from now on it lasts as long as was asked for, also where somebody who shares it has
+ * extended it before.
+ */
 export function confirm(turn: Turn, id: number): void {
   const row = turn.storage.requests.get(id)
-  if (row === undefined || row.lease === null || row.lease.confirmed || !isLive(turn, row)) return
+  if (row === undefined || row.lease === null || !isLive(turn, row)) return
   const held = { ...row, lease: { ...row.lease, confirmed: true } }
   const dueAt = laterExpiry(turn, held, row.ttlMs)
   turn.storage.requests.update({ ...held, dueAt })
