@@ -125,3 +125,16 @@ describe('another clock', () => {
     expect(await elsewhere.says('failed')).toMatchObject(ANOTHER_CLOCK)
   })
 })
+
+test('a wall clock that is set back shuts out nobody who was given a fencing token before', async () => {
+  let wallMs = WALL_MS
+  const store = await files.open(files.path(), clock({ wallMs: () => wallMs }))
+  const alice = actor(store)
+  const lease = await alice.acquire('r:a')
+  alice.floor = lease.fence
+  wallMs -= 3_600_000
+  expect((await alice.release(lease)).released).toBe(true)
+  const next = await alice.acquire('r:a')
+  expect(next.fence).toBe(lease.fence + 1)
+  await expect(alice.send([], { floor: next.fence + 1 })).rejects.toMatchObject({ code: 'INVALID' })
+})

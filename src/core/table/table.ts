@@ -14,7 +14,10 @@ import type { MetaRow, SessionRow, TableStorage } from './storage.ts'
 import { suspend, sweep } from './sweeping.ts'
 import { isAlive, onlyLooks, type Surroundings, Turn } from './turn.ts'
 
-/** A floor further ahead of the wall clock than this is refused: it would push all later tokens ahead. */
+/**
+ * A floor further ahead of the wall clock than this is refused: it would push all later tokens ahead. Not so one that
+ * this very table has given, or nobody could speak to it any more when its wall clock was set back.
+ */
 const MAX_FLOOR_LEAD_MS = 60_000
 
 /** How many messages one answer carries. */
@@ -42,7 +45,8 @@ export function newMeta(epoch: string): MetaRow {
  */
 export function applyBatch(storage: TableStorage, batch: Batch, surroundings: Surroundings): Applied {
   const turn = new Turn(storage, surroundings)
-  if (batch.floor > (turn.wallNow + MAX_FLOOR_LEAD_MS) * 1000) throw floorTooHigh(batch.floor)
+  if (batch.floor > Math.max(turn.meta.lastFence, (turn.wallNow + MAX_FLOOR_LEAD_MS) * 1000))
+    throw floorTooHigh(batch.floor)
   if (batch.epoch !== null && batch.epoch !== turn.meta.epoch) return nothingDone(turn)
   const before = turn.session(batch.session)
   if (before !== undefined && batch.number < before.batch) throw staleBatch(batch.number, before.batch)
