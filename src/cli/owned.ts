@@ -59,7 +59,7 @@ function settingsOf(handle: Handle, { store }: Settings): Pick<Settings, 'store'
 }
 
 function findKept(connection: Connection, settings: Settings, resource: string): KeptHandle {
-  const [asked] = claimsOf([resource], 'exclusive')
+  const [asked] = claimsOf([resource], 'exclusive', settings.store)
   const name = asked === undefined ? resource : claimText(asked)
   const onIt = keptHere(connection, settings).filter(({ claims }) => claims.some((claim) => claimText(claim) === name))
   const own = onIt.find(({ agentId }) => agentId === settings.agent.value)

@@ -1,23 +1,41 @@
 import { parse as parsePath } from 'node:path'
-import { fileResource } from '../core/file-resource.ts'
-import { workingTreeOf } from '../core/file-resource.ts'
+import { fileResource, repositoryOf, workingTreeOf } from '../core/file-resource.ts'
 import type { Claim, Mode } from '../core/model.ts'
 import { realPath } from '../core/real-path.ts'
 import { parseClaims } from '../core/resource.ts'
+import { UsageError } from './failure.ts'
+import type { Setting } from './settings.ts'
 
 /** What is asked for, in canonical form. @throws InvalidRequestError that names the argument and the rule */
-export function claimsOf(args: readonly string[], mode: Mode): Claim[] {
-  return parseClaims(args.map(resourceOf), mode)
+export function claimsOf(args: readonly string[], mode: Mode, store: Setting): Claim[] {
+  return parseClaims(
+    args.map((arg) => resourceOf(arg, store)),
+    mode,
+  )
 }
 
 /**
  * The id that an argument means: with a `:` it is one, without it is a path, relative to the root of its git working
  * tree. A path in no working tree is relative to the root of the file system: there is only one of those on a machine.
+ *
+ * @throws UsageError for a path of another repository than the current folder's, where the store is the default one:
+ *   each has its own, so that two commands would hold the same file in two stores
  */
-export function resourceOf(arg: string): string {
+export function resourceOf(arg: string, store: Setting): string {
   if (arg.includes(':')) return arg
-  if (arg === '' || workingTreeOf(realPathOr(arg)) !== undefined) return fileResource(arg)
+  const tree = workingTreeOf(realPathOr(arg))
+  if (store.source === 'default') refuseOtherRepository(arg, tree)
+  if (arg === '' || tree !== undefined) return fileResource(arg)
   return fileResource(arg, { root: parsePath(process.cwd()).root })
+}
+
+function refuseOtherRepository(arg: string, tree: string | undefined): void {
+  const current = workingTreeOf(realPathOr('.'))
+  const [theirs, ours] = [tree, current].map((root) => (root === undefined ? undefined : repositoryOf(root)))
+  if (theirs === ours) return
+  throw new UsageError(
+    `'${arg}' lies in ${tree === undefined ? 'no repository' : `the repository ${tree}`}, and the current folder in ${current ?? 'none'}: each keeps its locks in a file of its own. Run holdfast there, or name one store for both with --store.`,
+  )
 }
 
 /** Where the file system refuses to look, `fileResource` says so better. */

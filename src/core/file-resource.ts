@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, isAbsolute, join, relative, sep } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { InvalidRequestError, isResourceLockError } from './errors.ts'
 import { checkOptions } from './options.ts'
 import { caseOnDisk, realPath } from './real-path.ts'
@@ -126,6 +126,17 @@ export function workingTreeOf(real: string): string | undefined {
   }
 }
 
+/**
+ * The git folder of the repository that a working tree belongs to: one for all its linked worktrees and submodules, as
+ * they share a default store.
+ */
+export function repositoryOf(root: string): string {
+  const git = join(root, '.git')
+  const target = /^gitdir: (?<folder>.+?)\s*$/.exec(readGit(git) ?? '')?.groups?.['folder']
+  const folder = target === undefined ? git : resolve(root, target)
+  return folder.replace(/[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/].*$|[\\/]worktrees[\\/][^\\/]+$/, '')
+}
+
 // git keeps a submodule in `.git/modules/…` of the tree around it, and a linked worktree (of a submodule too) in `…/worktrees/NAME`.
 const SUBMODULE = /^gitdir:.*\.git[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/]/
 const LINKED_WORKTREE = /[\\/]worktrees[\\/](?<name>[^\\/]+?)\s*$/
@@ -146,6 +157,8 @@ function readGit(git: string): string | undefined {
   try {
     return readFileSync(git, 'utf8')
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EISDIR' ? '' : undefined
+    // A folder of that name alone makes no repository.
+    const isFolder = (error as NodeJS.ErrnoException).code === 'EISDIR'
+    return isFolder && existsSync(join(git, 'HEAD')) ? '' : undefined
   }
 }

@@ -45,7 +45,7 @@ interface Held {
 }
 
 export async function acquire(settings: Settings, args: readonly string[], flags: AcquireFlags): Promise<number> {
-  const request = parse(args, flags)
+  const request = parse(settings, args, flags)
   if (settings.store.value.startsWith('memory:')) {
     throw new UsageError(`--store: memory: ends with this command, so it can keep no lock. Use holdfast run.`)
   }
@@ -61,13 +61,13 @@ export async function acquire(settings: Settings, args: readonly string[], flags
   })
 }
 
-function parse(args: readonly string[], flags: AcquireFlags): Request {
+function parse(settings: Settings, args: readonly string[], flags: AcquireFlags): Request {
   const { forPid, reason, shared, timeout, wait } = flags
   const ttlMs = parseDuration(timeout ?? (forPid === undefined ? TIMEOUT : KEPT_TIMEOUT), '--timeout', LEASE_LIMITS)
   const target = forPid === undefined ? undefined : identify(forPid)
   if (forPid !== undefined && target === undefined) throw new UsageError(`--for-pid: there is no process ${forPid}.`)
   return {
-    claims: claimsOf(args, shared === true ? 'shared' : 'exclusive'),
+    claims: claimsOf(args, shared === true ? 'shared' : 'exclusive', settings.store),
     ttlMs,
     waitMs: readWait(wait),
     reason,

@@ -5,7 +5,7 @@ import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { ListFlags } from '../options.ts'
 import { printJson, printTable } from '../output.ts'
-import type { Settings } from '../settings.ts'
+import type { Setting, Settings } from '../settings.ts'
 import type { WaitingRequest } from '../waiters.ts'
 
 /** Whether something is to be listed. */
@@ -15,7 +15,7 @@ interface Filter {
 }
 
 export async function ls(settings: Settings, flags: ListFlags): Promise<number> {
-  const folder = flags.under === undefined ? undefined : await folderNamed(flags.under)
+  const folder = flags.under === undefined ? undefined : await folderNamed(flags.under, settings.store)
   return connected(settings, async (connection) => {
     const filter = await filterOf(connection, settings, flags, folder)
     if (flags.waiting === true) {
@@ -34,9 +34,9 @@ export async function ls(settings: Settings, flags: ListFlags): Promise<number> 
  *
  * What only some listings need is loaded only for those: a plain one starts in half the time.
  */
-async function folderNamed(under: string): Promise<string> {
+async function folderNamed(under: string, store: Setting): Promise<string> {
   const { resourceOf } = await import('../resources.ts')
-  return parseResource(resourceOf(under)).resourceId
+  return parseResource(resourceOf(under, store)).resourceId
 }
 
 async function filterOf(

@@ -25,7 +25,7 @@ export interface ResourceState {
 
 export async function show(settings: Settings, resource: string, flags: JsonFlag): Promise<number> {
   return connected(settings, async (connection) => {
-    const state = await stateOf(connection, resourceOf(resource))
+    const state = await stateOf(connection, resourceOf(resource, settings.store))
     if (flags.json === true) printJson(state)
     else print(describe(state).join('\n'))
     return EXIT.ok

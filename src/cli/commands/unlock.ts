@@ -27,7 +27,7 @@ export async function unlock(settings: Settings, resource: string, flags: Unlock
     connected(
       settings,
       async (connection) => {
-        const asked = resourceOf(resource)
+        const asked = resourceOf(resource, settings.store)
         const { holders } = await stateOf(connection, asked)
         if (holders.length === 0) throw new Failure(`${claimText(parseResource(asked))} is not locked.`)
         for (const line of await describe(connection, settings, holders)) process.stderr.write(`${line}\n`)

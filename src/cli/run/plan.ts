@@ -39,7 +39,7 @@ export function planOf(
   const [program = '', ...args] = line
   const { wait, skip = false, shared = false, timeout = '30s', killAfter = '5s' } = options
   return {
-    claims: claimsOf(resources, shared ? 'shared' : 'exclusive'),
+    claims: claimsOf(resources, shared ? 'shared' : 'exclusive', settings.store),
     line: [program, ...args],
     agentId: checkText(settings.agent.value, settings.agent.source, 1, MAX_AGENT_BYTES),
     reason:

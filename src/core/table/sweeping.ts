@@ -33,7 +33,8 @@ export function suspend(turn: Turn): boolean {
 function resume(turn: Turn): void {
   while (turn.meta.unsettled > 0 && turn.passing.left > 0) {
     const left = turn.storage.unsettled.first(PAGE)
-    if (left.length === 0) return
+    // One that was noted twice is stored once: the count must not promise what is not there.
+    if (left.length === 0) turn.changeMeta({ unsettled: 0 })
     for (const id of left) {
       if (!settleOne(turn, id)) return
       turn.storage.unsettled.delete(id)
