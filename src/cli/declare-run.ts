@@ -10,8 +10,10 @@ export function declareRun(program: Command): void {
     details:
       'Waits until all RESOURCEs are free, locks them, runs the command, and lets go when it ends, however it ends. ' +
       "Ends like the command did. If the lock is lost while it runs, the command is stopped. The command's environment " +
-      'tells it about the lock: HOLDFAST_RESOURCES (one on a line), HOLDFAST_FENCE, HOLDFAST_AGENT, HOLDFAST_EXPIRES_AT, ' +
-      'and HOLDFAST_CHAIN, by which a run inside of it finds out at once that it would wait for this one.',
+      'tells it about the lock: HOLDFAST_RESOURCES (one on a line), HOLDFAST_FENCE, HOLDFAST_AGENT, HOLDFAST_EXPIRES_AT ' +
+      '(when the command starts; the lease is renewed while it runs), and HOLDFAST_CHAIN, by which a run inside of it ' +
+      'finds out at once that it would wait for this one. Leave HOLDFAST_RUN there: by it what the command starts is ' +
+      'found when it has to be stopped.',
     examples: [
       ['holdfast run src/main.ts -- npm run format', 'format while nobody else edits the file'],
       ["holdfast run 'src/**' --shared -- npm test", 'read a whole folder; other readers may, too'],
