@@ -30,7 +30,9 @@ export async function openDriver(url: string = 'sqlite:'): Promise<StoreDriver> 
   const open = scheme === undefined ? undefined : OPENERS[scheme]
   if (open !== undefined && scheme !== undefined) return open(url.slice(scheme.length + 1))
   const known = Object.keys(OPENERS).map((name) => `${name}:`)
-  throw new InvalidRequestError(`store: ${show(url)} is not the URL of a known store: known are ${known.join(', ')}.`)
+  throw new InvalidRequestError(
+    `store: ${show(withoutPassword(url))} is not the URL of a known store: known are ${known.join(', ')}.`,
+  )
 }
 
 /** Locks on named resources, in one namespace of one store. */
@@ -38,6 +40,11 @@ export class ResourceLockManager extends LockManager {
   constructor(options: ManagerOptions = {}) {
     super(options, openDriver)
   }
+}
+
+/** What may stand in a message: a URL without what is secret in it. */
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/]*@/u, '//…@')
 }
 
 async function openMemory(rest: string): Promise<StoreDriver> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from '../core/make-folder.ts'
 import type { Claim } from '../core/model.ts'
 import { stateFolder } from '../core/state-folder.ts'
 import { isAlive, type ProcessIdentity } from './process-identity.ts'
@@ -36,7 +37,7 @@ const PRIVATE_FILE = 0o600
 /** Keeps a handle, or what is new about it. */
 export function keep(kept: KeptHandle): void {
   const file = fileOf(kept.handle)
-  mkdirSync(folder(), { recursive: true, mode: PRIVATE_FOLDER })
+  makeFolder(folder(), PRIVATE_FOLDER)
   // By another name first: who reads meanwhile sees all of it or nothing.
   const draft = `${file}.${process.pid}`
   writeFileSync(draft, JSON.stringify(kept), { mode: PRIVATE_FILE })

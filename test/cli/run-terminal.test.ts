@@ -171,6 +171,17 @@ describe('on a terminal', () => {
     expect({ lives: isAlive(neighbour.pid), signals: neighbour.signals }).toEqual({ lives: true, signals: [] })
   })
 
+  test('if we stand still past the lease, the command is ended, even without the environment that marks it', async () => {
+    const line = quoted(['env', '-i', ...shop.heartbeat('b', 'deaf')])
+    await terminal.line(`run x:1 --timeout 2s --kill-after 500ms -- ${line}`)
+    const { pid } = await shop.beating('b')
+    process.kill(parentOf(pid), 'SIGSTOP')
+    await shop.silence('b')
+    await terminal.prompt()
+    await terminal.line('fg')
+    await terminal.sees('The lock on x:1 was lost')
+  })
+
   test('SIGTERM that is sent to us alone is handed on, and its end is the command’s', async () => {
     await terminal.line(`run x:1 -- ${quoted(shop.heartbeat('b'))}`)
     const { pid } = await shop.beating('b')

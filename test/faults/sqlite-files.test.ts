@@ -56,6 +56,12 @@ describe('a new file', () => {
     await expect(files.open(files.folder)).rejects.toMatchObject(unavailable(/could not be opened/u))
   })
 
+  test('is refused, and not tried for ever, where no folder can be made', async () => {
+    await expect(files.open('/proc/holdfast/x/locks.db')).rejects.toMatchObject(
+      unavailable(/could not be opened|denied/u),
+    )
+  })
+
   test('is made for each namespace', async () => {
     const driver = sqliteStore(files.path())
     const [one, other] = [await driver.open('one'), await driver.open('other')]

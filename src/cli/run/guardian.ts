@@ -14,8 +14,21 @@ import type { Command } from './command.ts'
  * as with all of a container or a cgroup; then the command is gone as well.
  */
 const SCRIPT = `
-mark=$1 tenths=$2 child= group= watch=
+mark=$1 tenths=$2 child= group= watch= born=
 trap '' HUP INT QUIT TERM
+
+# When the command was started: its number may be another process's by now.
+birth() {
+  read -r line <"/proc/$child/stat" || return
+  set -- \${line##*) }
+  echo "\${20}"
+} 2>/dev/null
+
+# The command itself may have cleared its environment, and with it the mark.
+unmarked() {
+  [ -n "$child" ] && [ -n "$born" ] && [ "$(birth)" = "$born" ] || return
+  grep -qsF -e "$mark" "/proc/$child/environ" || echo "$child"
+}
 
 members() {
   if [ -r "/proc/$$/environ" ]; then
@@ -23,6 +36,7 @@ members() {
       file=\${file#/proc/}
       echo "\${file%/environ}"
     done
+    unmarked
   elif [ -n "$child" ]; then
     ps -A -o pid= -o ppid= | awk -v root="$child" '
       { up[$1] = $2 }
@@ -74,7 +88,7 @@ forget() {
 
 while read -r word first second; do
   case $word in
-    command) child=$first group=$second ;;
+    command) child=$first group=$second born=$(birth) ;;
     until) forget; until_then "$first" & watch=$! ;;
     bye) forget; exit 0 ;;
   esac

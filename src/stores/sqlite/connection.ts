@@ -1,6 +1,7 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { StoreUnavailableError } from '../../core/errors.ts'
+import { makeFolder } from '../../core/make-folder.ts'
 import { sleep } from '../../core/sleep.ts'
 import type { TableStorage } from '../../core/table/storage.ts'
 import { type ClockIdentity, monotonicMs } from './clock.ts'
@@ -81,7 +82,7 @@ export class Connection {
 
   static async #try(opening: Opening): Promise<Connection> {
     const { file, clock, signal, floor } = opening
-    mkdirSync(dirname(file), { recursive: true, mode: FOLDER_MODE })
+    makeFolder(dirname(file), FOLDER_MODE)
     const database = openDatabase(file)
     try {
       const read = (): Origin => ({
