@@ -178,8 +178,8 @@ describe('on a terminal', () => {
     process.kill(parentOf(pid), 'SIGSTOP')
     await shop.silence('b')
     await terminal.prompt()
-    await terminal.line('fg')
-    await terminal.sees('The lock on x:1 was lost')
+    expect(await terminal.command('fg')).toContain('The lock on x:1 was lost')
+    expect(await terminal.command('echo $?')).toBe('76')
   })
 
   test('SIGTERM that is sent to us alone is handed on, and its end is the command’s', async () => {
