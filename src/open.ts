@@ -1,6 +1,7 @@
 import { InvalidRequestError } from './core/errors.ts'
 import { LockManager, type ManagerOptions } from './core/manager.ts'
 import { show } from './core/show.ts'
+import { withoutCredentials } from './core/store-url.ts'
 import type { StoreDriver } from './core/store.ts'
 
 /** Opens what a store URL names. Each store is loaded only when it is asked for. */
@@ -31,7 +32,7 @@ export async function openDriver(url: string = 'sqlite:'): Promise<StoreDriver> 
   if (open !== undefined && scheme !== undefined) return open(url.slice(scheme.length + 1))
   const known = Object.keys(OPENERS).map((name) => `${name}:`)
   throw new InvalidRequestError(
-    `store: ${show(withoutPassword(url))} is not the URL of a known store: known are ${known.join(', ')}.`,
+    `store: ${show(withoutCredentials(url))} is not the URL of a known store: known are ${known.join(', ')}.`,
   )
 }
 
@@ -40,11 +41,6 @@ export class ResourceLockManager extends LockManager {
   constructor(options: ManagerOptions = {}) {
     super(options, openDriver)
   }
-}
-
-/** What may stand in a message: a URL without what is secret in it. */
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^/]*@/u, '//…@')
 }
 
 async function openMemory(rest: string): Promise<StoreDriver> {

@@ -71,14 +71,6 @@ function sumOf(payload: string): string {
   return createHash('sha256').update(payload).digest('base64url').slice(0, SUM_LENGTH)
 }
 
-/** A store's URL as it may be shown and kept. */
-export function withoutCredentials(url: string): string {
-  return url
-    .replace(/^([a-z+]+:\/\/)[^/@]*@/u, '$1')
-    .replaceAll(/([?&])(?:password|passwd|token|user)=[^&]*/giu, '$1')
-    .replace(/[?&]+$/u, '')
-}
-
 /** What a handle is about, in a message. */
 export function handleText({ resource, others }: Handle): string {
   return others === 0 ? resource : `${resource} (with ${others} more)`

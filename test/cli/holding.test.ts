@@ -91,7 +91,8 @@ describe('acquire', () => {
   })
 
   test('keeps no password of the store in a handle', async () => {
-    const { formatHandle, withoutCredentials } = await import('../../src/cli/handle.ts')
+    const { formatHandle } = await import('../../src/cli/handle.ts')
+    const { withoutCredentials } = await import('../../src/core/store-url.ts')
     const store = withoutCredentials('redis://jane:secret@host:6379/0?password=secret')
     const handle = formatHandle({
       store,

@@ -24,7 +24,7 @@ describe('a manager', () => {
       { store: 'carrier-pigeon:home' },
       /store: 'carrier-pigeon:home' is not the URL of a known store: known are memory:/,
     ],
-    [{ store: 'pigeon://me:secret@home/1' }, /store: 'pigeon:\/\/…@home\/1' is not/],
+    [{ store: 'pigeon://me:secret@home/1' }, /store: 'pigeon:\/\/home\/1' is not/],
     [{ store: 5 }, /store: 5/],
     [{ store: null }, /store: null/],
     [{ store: {} }, /store: \{\}/],

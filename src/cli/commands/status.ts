@@ -1,7 +1,7 @@
+import { withoutCredentials } from '../../core/store-url.ts'
 import { connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import { exitCodeOf, messageOf } from '../failure.ts'
-import { withoutCredentials } from '../handle.ts'
 import type { JsonFlag } from '../options.ts'
 import { paint, plain, print, printJson, printTable } from '../output.ts'
 import type { Settings } from '../settings.ts'
