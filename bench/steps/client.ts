@@ -30,6 +30,8 @@ export class StepClient {
       acked: this.#acked,
       deadMs: 3_600_000,
       floor: 0,
+      answered: 0,
+      lastId: 0,
       steps,
     })
     this.#epoch = answer.epoch

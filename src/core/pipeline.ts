@@ -40,7 +40,7 @@ interface Queued {
 /** What a pipeline tells the session that owns it. */
 export interface PipelineOwner {
   /** The head of the next batch. */
-  header(): Pick<Batch, 'session' | 'epoch' | 'acked' | 'deadMs' | 'floor'>
+  header(): Pick<Batch, 'session' | 'epoch' | 'acked' | 'deadMs' | 'floor' | 'lastId'>
   /** An answer has come; `deliver` hands the steps' outcomes to their callers. */
   onAnswer(answer: Answer, batch: Batch, sent: Stopwatch, deliver: () => void): void
   /** A batch was answered (`undefined`), or failed. */
@@ -65,6 +65,8 @@ export class Pipeline {
   #scheduled = false
   #beat = false
   #number = 0
+  /** The number of the last batch that was answered. */
+  #answered = 0
   #stopped = false
   /** Batches in a row that the store refused. */
   #refusals = 0
@@ -142,7 +144,12 @@ export class Pipeline {
     this.#beat = false
     const flying = this.#queue.splice(0, MAX_STEPS)
     this.#number += 1
-    const batch: Batch = { ...this.#owner.header(), number: this.#number, steps: flying.map(({ step }) => step) }
+    const batch: Batch = {
+      ...this.#owner.header(),
+      number: this.#number,
+      answered: this.#answered,
+      steps: flying.map(({ step }) => step),
+    }
     const sent = new Stopwatch(this.#clock)
     const watchdog = this.#watch(flying)
     let refused: readonly Queued[] = []
@@ -170,6 +177,7 @@ export class Pipeline {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         const answer = await this.#store.apply(batch)
+        this.#answered = batch.number
         this.#owner.onStoreAnswered(sent.elapsedMs(), undefined)
         return answer
       } catch (error) {

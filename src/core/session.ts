@@ -42,6 +42,8 @@ export class Session {
   #epoch: string | null = null
   #acked = 0
   #floor = 0
+  /** The highest request id that the store has told. */
+  #lastId = 0
   #lastAnswered: Stopwatch
   #time: StoreTime
   /** Messages that came by push and wait for their turn. */
@@ -105,6 +107,7 @@ export class Session {
   }
 
   addWait(id: number, acquisition: Waiter): void {
+    this.#lastId = Math.max(this.#lastId, id)
     this.#waits.set(id, acquisition)
     this.#keepBeating()
     // Somebody awaits a lock: the process must not end under them.
@@ -119,6 +122,7 @@ export class Session {
   /** Returns whether this is the first handle of the lease in this process. */
   addLease(lease: Holder, request: Observed): boolean {
     this.#floor = Math.max(this.#floor, lease.fencingToken)
+    this.#lastId = Math.max(this.#lastId, lease.id)
     this.#keepBeating()
     return this.#leases.add(lease, request, this.clock)
   }
@@ -180,6 +184,7 @@ export class Session {
         acked: this.#acked,
         deadMs: this.deadMs,
         floor: this.#floor,
+        lastId: this.#lastId,
       }),
       onAnswer: (answer, batch, sent, deliver) => this.#onAnswer(answer, batch, sent, deliver),
       onStoreAnswered: (tookMs, error) => {
@@ -211,6 +216,7 @@ export class Session {
   /** The store lost its data: every handle is lost, every wait starts again. */
   #onNewEpoch(): void {
     this.#acked = 0
+    this.#lastId = 0
     this.#early = []
     this.#confirmations.clear()
     for (const lease of this.#leases.every()) lease.lose({ kind: 'epoch' })
@@ -218,8 +224,8 @@ export class Session {
   }
 
   /**
-   * The store took the session for dead: its places in line are gone, and what it had not confirmed; its other leases
-   * may still stand. If it had forgotten the session it counts its messages from 1 again.
+   * The store took the session for dead, or lost what it did lately: its places in line are gone, and what it had not
+   * confirmed; its other leases may still stand. If it had forgotten the session it counts its messages from 1 again.
    */
   #onRebirth(): void {
     this.#acked = 0

@@ -42,6 +42,12 @@ export interface Batch {
   readonly deadMs: number
   /** The highest fencing token that the session has seen; 0 for none. */
   readonly floor: number
+  /**
+   * The number of the session's last batch that was answered, and the highest request id that it was told; 0 for none.
+   * A store that knows less than that has lost its latest changes, as after a fail-over to a replica that lagged behind.
+   */
+  readonly answered: number
+  readonly lastId: number
   readonly steps: readonly Step[]
 }
 
@@ -51,7 +57,10 @@ export interface Answer {
   /** The lease clock and the wall clock at the batch. */
   readonly now: number
   readonly wallNow: number
-  /** The store did not know the session, or took it for dead: its earlier line places are gone. */
+  /**
+   * The store did not know the session, took it for dead, or has lost what it did for it lately: its earlier line
+   * places are gone, and it has to ask which of its leases still stand.
+   */
   readonly fresh: boolean
   /** There is more to end or to grant than one batch may do: send another at once. */
   readonly more: boolean

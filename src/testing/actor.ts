@@ -47,6 +47,8 @@ export class Actor {
   acknowledges = true
   number = 0
   floor = 0
+  /** Number of the last batch that was answered. */
+  answered = 0
   epoch: string | null = null
   readonly #tell: (output: unknown, secrets: readonly string[]) => void
   #last: Batch | undefined
@@ -67,10 +69,11 @@ export class Actor {
   /** Sends a batch and takes in what the answer brings. */
   async send(steps: readonly Step[] = [], change: Partial<Batch> = {}): Promise<Answer> {
     this.number += 1
-    const { session, number, epoch, deadMs, floor } = this
+    const { session, number, epoch, deadMs, floor, answered } = this
     const acked = this.acknowledges ? (this.inbox.at(-1)?.number ?? 0) : 0
-    this.#last = { session, number, epoch, acked, deadMs, floor, steps, ...change }
-    return this.#apply(this.#last)
+    const batch: Batch = { session, number, epoch, acked, deadMs, floor, answered, lastId: 0, steps, ...change }
+    this.#last = batch
+    return this.#apply(batch)
   }
 
   /** Sends the last batch once more, as after a broken connection. */
@@ -81,6 +84,7 @@ export class Actor {
 
   async #apply(batch: Batch): Promise<Answer> {
     const answer = await this.store.apply(batch)
+    this.answered = batch.number
     const secrets = batch.steps.flatMap((step) => ('token' in step ? [step.token] : []))
     this.#tell(answer, [batch.session, ...secrets])
     this.epoch ??= answer.epoch

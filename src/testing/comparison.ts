@@ -57,7 +57,8 @@ async function play(history: History, expected: Side, found: Side): Promise<void
     if (batch === undefined) continue
     const [first, second] = [await expected.send(batch), await found.send(batch)]
     expectSame(second.plain, first.plain)
-    if (first.answer !== undefined && move.move === 'batch') player.learn(batch, first.answer)
+    if (first.answer !== undefined && (move.move === 'batch' || move.move === 'forgotten'))
+      player.learn(batch, first.answer)
     expectSame((await found.look()).plain, (await expected.look()).plain)
   }
 }
@@ -113,6 +114,8 @@ class Side {
       acked: 0,
       deadMs: 1000,
       floor: 0,
+      answered: 0,
+      lastId: 0,
       steps: [
         { type: 'readEvents', since: this.#cursor, limit: 1000 },
         { type: 'list', prefix: '', agentId: null, minAgeMs: 0, after: null },

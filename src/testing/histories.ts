@@ -29,6 +29,8 @@ export type Move =
   | { readonly move: 'batch'; readonly actor: number; readonly acks: boolean; readonly deeds: readonly Deed[] }
   | { readonly move: 'repeat'; readonly actor: number }
   | { readonly move: 'late'; readonly actor: number }
+  /** The store has lost the batch before. */
+  | { readonly move: 'forgotten'; readonly actor: number }
   | { readonly move: 'advance'; readonly ms: number }
 
 export type History = readonly Move[]
@@ -114,6 +116,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   },
   { arbitrary: fc.record({ move: fc.constant('repeat' as const), actor }), weight: 1 },
   { arbitrary: fc.record({ move: fc.constant('late' as const), actor }), weight: 1 },
+  { arbitrary: fc.record({ move: fc.constant('forgotten' as const), actor }), weight: 1 },
   {
     arbitrary: fc.record({
       move: fc.constant('advance' as const),

@@ -10,6 +10,7 @@ interface Played {
   readonly session: string
   readonly agentId: string
   number: number
+  answered: number
   last: Batch | undefined
   readonly messages: Message[]
   acked: number
@@ -21,6 +22,7 @@ export class Player {
     session: `${index}`.repeat(32),
     agentId: `agent-${index}`,
     number: 0,
+    answered: 0,
     last: undefined,
     messages: [],
     acked: 0,
@@ -35,6 +37,7 @@ export class Player {
     if (move.move === 'repeat') return actor.last
     if (move.move === 'late')
       return actor.number < 2 ? undefined : { ...this.#batch(actor, []), number: actor.number - 1 }
+    if (move.move === 'forgotten') return this.#forgotten(actor)
     actor.number += 1
     if (move.acks) actor.acked = actor.messages.at(-1)?.number ?? 0
     const steps = move.deeds.flatMap((deed) => this.#step(deed, actor.agentId) ?? [])
@@ -55,6 +58,7 @@ export class Player {
   learn(batch: Batch, { outcomes, messages }: Answer): readonly Message[] {
     const actor = this.actors.find(({ session }) => session === batch.session)
     if (actor === undefined) return []
+    actor.answered = batch.number
     const fresh = messages.filter(({ number }) => number > (actor.messages.at(-1)?.number ?? 0))
     actor.messages.push(...fresh)
     for (const message of fresh) {
@@ -72,14 +76,21 @@ export class Player {
     return fresh
   }
 
+  /** What a session sends to a store that was set back to before its last batch. */
+  #forgotten(actor: Played): Batch {
+    actor.number += 2
+    actor.last = { ...this.#batch(actor, []), answered: actor.number - 1 }
+    return actor.last
+  }
+
   #actor(index: number): Played {
     const actor = this.actors[index]
     if (actor === undefined) throw new Error(`a history has no actor ${index}`)
     return actor
   }
 
-  #batch({ session, number, acked }: Played, steps: readonly Step[]): Batch {
-    return { session, number, epoch: null, acked, deadMs: DEAD_MS, floor: 0, steps }
+  #batch({ session, number, acked, answered }: Played, steps: readonly Step[]): Batch {
+    return { session, number, epoch: null, acked, deadMs: DEAD_MS, floor: 0, answered, lastId: 0, steps }
   }
 
   #pick(pick: number): KnownRequest | undefined {

@@ -36,6 +36,8 @@ class Speaker {
       acked: this.#acked,
       deadMs: 1500,
       floor: 0,
+      answered: 0,
+      lastId: 0,
       steps,
     }
     const answer = await this.#store.apply(batch)

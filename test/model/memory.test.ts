@@ -140,7 +140,17 @@ class SideBySide {
 
   async #readEvents(): Promise<{ readonly events: Parameters<typeof eventInWords>[0][]; readonly cursor: string }> {
     const step = { type: 'readEvents', since: this.#cursor, limit: 1000 } as const
-    const batch = { session: 'f'.repeat(32), number: 1, epoch: null, acked: 0, deadMs: 1000, floor: 0, steps: [step] }
+    const batch = {
+      session: 'f'.repeat(32),
+      number: 1,
+      epoch: null,
+      acked: 0,
+      deadMs: 1000,
+      floor: 0,
+      answered: 0,
+      lastId: 0,
+      steps: [step],
+    }
     const [outcome] = (await this.#store.apply(batch)).outcomes ?? []
     if (outcome?.type !== 'events') throw new Error('the log was not read')
     return { events: [...outcome.events], cursor: outcome.cursor }

@@ -89,7 +89,7 @@ export class NaiveTable {
     this.#messages = new Map()
     this.#narrowed = new Set()
     const before = this.#sessions.get(batch.session)
-    const fresh = before === undefined || !this.#alive(before)
+    const fresh = before === undefined || !this.#alive(before) || before.batch < batch.answered
     const session = {
       birth: (before?.birth ?? 0) + (fresh ? 1 : 0),
       seenAt: this.now,

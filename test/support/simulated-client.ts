@@ -91,6 +91,8 @@ export class World {
       acked: 0,
       deadMs: 6_000,
       floor: 0,
+      answered: 0,
+      lastId: 0,
       steps: [{ type: 'inspect', ...parseResource(resource), leases: 100, waiters: 100 }],
     })
     return answer.outcomes?.[0] as InspectOutcome

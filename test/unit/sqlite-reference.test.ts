@@ -14,7 +14,16 @@ const RUNS = Number(process.env['HOLDFAST_MODEL_RUNS'] ?? 60)
 /** Both remember little, so that forgetting is compared too. */
 const limits = { events: 20, previous: 3, previousMs: 100 }
 
-const READER = { session: 'f'.repeat(32), number: 1, epoch: null, acked: 0, deadMs: 1000, floor: 0 }
+const READER = {
+  session: 'f'.repeat(32),
+  number: 1,
+  epoch: null,
+  acked: 0,
+  deadMs: 1000,
+  floor: 0,
+  answered: 0,
+  lastId: 0,
+}
 
 /** An answer without what is each store's own: epochs, and the places at which pages begin. */
 function comparable(answer: Answer): unknown {

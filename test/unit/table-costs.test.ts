@@ -54,7 +54,17 @@ class Bench {
     this.#numbers.set(session, number)
     const store = await this.store
     const acked = this.#acked.get(session) ?? 0
-    const answer = await store.apply({ session, number, epoch: null, acked, deadMs, floor: 0, steps })
+    const answer = await store.apply({
+      session,
+      number,
+      epoch: null,
+      acked,
+      deadMs,
+      floor: 0,
+      answered: 0,
+      lastId: 0,
+      steps,
+    })
     this.#acked.set(session, answer.messages.at(-1)?.number ?? acked)
     return answer
   }

@@ -54,9 +54,10 @@ export function applyBatch(storage: TableStorage, batch: Batch, surroundings: Su
     const answer = storage.sessions.answer(batch.session)
     if (answer !== undefined) return { answer, posts: new Map(), logged: false }
   }
-  const fresh = before === undefined || !isAlive(before, turn.now)
+  const returns = before !== undefined && (!isAlive(before, turn.now) || isRolledBack(turn, batch, before))
+  if (batch.lastId > turn.meta.lastId) turn.changeMeta({ lastId: batch.lastId })
   if (batch.floor > turn.meta.lastFence) turn.changeMeta({ lastFence: batch.floor })
-  const session = enterSession(turn, batch, before)
+  const session = enterSession(turn, batch, before, returns)
   sweep(turn)
   const outcomes = batch.steps.map((step) => {
     const outcome = execute(turn, step, session)
@@ -64,13 +65,20 @@ export function applyBatch(storage: TableStorage, batch: Batch, surroundings: Su
     return outcome
   })
   settleChains(turn)
-  return finish(turn, batch, { fresh, outcomes })
+  return finish(turn, batch, { fresh: returns || before === undefined, outcomes })
+}
+
+/**
+ * Whether the store has lost changes that the session was told of. Its waiters are then as those of a dead session, and
+ * ids go on above all that it has seen, so that none of them means something else to it.
+ */
+function isRolledBack({ meta }: Turn, batch: Batch, before: SessionRow): boolean {
+  return batch.lastId > meta.lastId || batch.answered > before.batch || batch.acked > before.posted
 }
 
 /** Notes that the session was heard of, and confirms what it has acknowledged. A batch that only looks leaves no trace. */
-function enterSession(turn: Turn, batch: Batch, before: SessionRow | undefined): SessionRow {
+function enterSession(turn: Turn, batch: Batch, before: SessionRow | undefined, returns: boolean): SessionRow {
   const { session: id, number, acked, deadMs } = batch
-  const returns = before !== undefined && !isAlive(before, turn.now)
   const session: SessionRow = {
     id,
     birth: (before?.birth ?? 0) + (before === undefined || returns ? 1 : 0),
@@ -78,15 +86,17 @@ function enterSession(turn: Turn, batch: Batch, before: SessionRow | undefined):
     deadMs,
     batch: number,
     // Of a session that was forgotten the numbers go on where its client stands.
-    posted: before?.posted ?? acked,
+    posted: Math.max(before?.posted ?? 0, acked),
     acked: Math.max(before?.acked ?? acked, Math.min(acked, before?.posted ?? acked)),
     waiting: before?.waiting ?? 0,
-    haunted: (before?.haunted ?? false) || (returns && before.waiting > 0),
-    dueAt: Math.min(before?.dueAt ?? Infinity, turn.now + deadMs),
+    haunted: (before?.haunted ?? false) || (returns && (before?.waiting ?? 0) > 0),
+    dueAt: returns ? turn.now : Math.min(before?.dueAt ?? Infinity, turn.now + deadMs),
     keepUntil: before?.keepUntil ?? 0,
   }
   if (before === undefined && onlyLooks(batch)) return session
   turn.putSession(session)
+  // Written at once, because the sweep asks storage whose waiters are to be ended.
+  if (returns) turn.storage.sessions.put(session)
   if (before !== undefined && session.acked > before.acked) {
     for (const message of turn.storage.outbox.take(id, session.acked)) {
       if (message.type === 'granted') confirm(turn, message.id)

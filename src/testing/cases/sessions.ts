@@ -64,6 +64,37 @@ export const sessionTopic: ContractTopic = {
       },
     },
     {
+      title: 'a store that has lost an answered batch tells the session that it is fresh: its line places are gone',
+      run: async (world) => {
+        const [a, b, c] = world.sessions('a', 'b', 'c')
+        const lock = await a.acquire('file:x')
+        const place = await b.queue('file:x')
+        b.number += 1
+        expect((await b.send([], { answered: b.number })).fresh).toBe(true)
+        const again = await b.queue('file:x')
+        const behind = await c.queue('file:x')
+        await a.release(lock)
+        await b.waits(place)
+        const held = await b.granted(again)
+        expect((await b.heartbeat()).fresh).toBe(false)
+        await b.release(held)
+        await c.granted(behind)
+      },
+    },
+    {
+      title: 'a store that has lost a message or an id that the session knows tells it so, and gives no id twice',
+      run: async (world) => {
+        const [a] = world.sessions('a')
+        await a.heartbeat()
+        expect((await a.send([], { acked: 7 })).fresh).toBe(true)
+        expect((await a.heartbeat()).fresh).toBe(false)
+        const { id } = await a.acquire('file:x')
+        expect((await a.send([], { lastId: id })).fresh).toBe(false)
+        expect((await a.send([], { lastId: id + 100 })).fresh).toBe(true)
+        expect((await a.acquire('file:y')).id).toBeGreaterThan(id + 100)
+      },
+    },
+    {
       title: 'a session that comes back keeps its leases until they expire',
       run: async (world) => {
         const b = world.session('b', { deadMs: SOON_MS })
