@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { parseClaims } from '../../src/core/resource.ts'
 import { type Batch, DEFAULT_LIMITS } from '../../src/core/store.ts'
 import type { RequestRow } from '../../src/core/table/storage.ts'
 import { applyBatch } from '../../src/core/table/table.ts'
@@ -42,7 +43,10 @@ class TightTable {
       hash: hashToken,
       budget: this.#budget,
     }
+    const over = this.#expiredAmong(batch)
     const { answer } = applyBatch(this.#storage, batch, surroundings)
+    for (const index of over)
+      expect(answer.outcomes?.[index], 'a lease that had expired').toMatchObject({ type: 'gone' })
     this.#player.learn(batch, answer)
     const after = rowsOf(this.#storage, this.#now)
     expectSafety(after)
@@ -51,6 +55,14 @@ class TightTable {
     const refused = this.#player.actors.length
     expect(logged, 'one batch did too much').toBeLessThanOrEqual(2 * this.#budget + 2 * batch.steps.length + refused)
     return answer.more
+  }
+
+  /** The steps that extend a lease whose time is up, but which nobody has come to end yet. */
+  #expiredAmong({ steps }: Batch): number[] {
+    return [...steps.entries()].flatMap(([index, step]) => {
+      const row = step.type === 'extend' ? this.#storage.requests.get(step.id) : undefined
+      return row !== undefined && row.lease !== null && row.dueAt !== null && row.dueAt <= this.#now ? [index] : []
+    })
   }
 
   /** Batches that only go on until nothing is left to do; then the rule itself is true. */
@@ -136,6 +148,21 @@ describe('a table that may do little per batch', () => {
         ...(process.env['HOLDFAST_MODEL_SEED'] && { seed: Number(process.env['HOLDFAST_MODEL_SEED']) }),
       },
     )
+  })
+
+  test('extends no lease whose time is up, although it has not come to ending it', () => {
+    const asking = { ttlMs: 10, waitMs: 0, chain: null, reentrant: false, holding: null, maxHoldMs: null }
+    const leases = ['r:a', 'r:x', 'r:y', 'r:z'].map((id) => ({
+      do: 'acquire' as const,
+      claims: parseClaims(id, 'exclusive'),
+      ...asking,
+    }))
+    const extend = { do: 'extend', pick: 0, ttlMs: 1000, automatic: false } as const
+    new TightTable(2).play([
+      { move: 'batch', actor: 0, acks: true, deeds: leases },
+      { move: 'advance', ms: 10 },
+      { move: 'batch', actor: 0, acks: true, deeds: [extend] },
+    ])
   })
 
   test.each(regressions)('over the history of a bug: $bug', ({ history }) => {
