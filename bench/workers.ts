@@ -1,28 +1,26 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import type { Tasks } from './sqlite/tasks.ts'
-import type { Order, Report } from './worker.ts'
+import type { Order, Report, Tasks } from './worker.ts'
 
-const SCRIPT = new URL('./worker.ts', import.meta.url)
-
-type Input<T extends keyof Tasks> = Parameters<Tasks[T]>[0]
-type Result<T extends keyof Tasks> = Awaited<ReturnType<Tasks[T]>>
+type Input<T extends Tasks<T>, K extends keyof T> = Parameters<T[K]>[0]
+type Result<T extends Tasks<T>, K extends keyof T> = Awaited<ReturnType<T[K]>>
 
 /** Processes that carry out tasks, each one at a time. */
-export class Workers {
+export class Workers<T extends Tasks<T>> {
   readonly #children: readonly ChildProcess[]
 
-  constructor(count: number) {
-    this.#children = Array.from({ length: count }, () => fork(SCRIPT, { stdio: ['ignore', 2, 2, 'ipc'] }))
+  /** @param script serves the tasks */
+  constructor(script: URL, count: number, execArgv: string[] = []) {
+    this.#children = Array.from({ length: count }, () => fork(script, { stdio: ['ignore', 2, 2, 'ipc'], execArgv }))
   }
 
   /** Gives the first workers a task each, at the same time. */
-  async each<T extends keyof Tasks>(task: T, inputs: readonly Input<T>[]): Promise<Result<T>[]> {
-    return Promise.all(inputs.map((input, index) => this.#order(index, { task, input }))) as Promise<Result<T>[]>
+  async each<K extends keyof T & string>(task: K, inputs: readonly Input<T, K>[]): Promise<Result<T, K>[]> {
+    return Promise.all(inputs.map((input, index) => this.#order(index, { task, input }))) as Promise<Result<T, K>[]>
   }
 
   /** Gives so many workers the same task. */
-  some<T extends keyof Tasks>(count: number, task: T, input: Input<T>): Promise<Result<T>[]> {
+  some<K extends keyof T & string>(count: number, task: K, input: Input<T, K>): Promise<Result<T, K>[]> {
     return this.each(
       task,
       Array.from({ length: count }, () => input),

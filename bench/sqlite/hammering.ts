@@ -1,6 +1,7 @@
+import type { Findings } from '../findings.ts'
 import { inRounds } from '../rounds.ts'
 import { median } from '../statistics.ts'
-import { type Bench, type Findings, PROCESSES } from './findings.ts'
+import { type Bench, PROCESSES } from './bench.ts'
 import type { Hammered, HammerInput } from './hammer.ts'
 
 const CONTENDERS = {

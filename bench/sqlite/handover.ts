@@ -1,5 +1,6 @@
+import type { Findings } from '../findings.ts'
 import { quantile } from '../statistics.ts'
-import { type Bench, type Findings, PROCESSES } from './findings.ts'
+import { type Bench, PROCESSES } from './bench.ts'
 import type { HandOver } from './handover-loop.ts'
 
 const HOLD_MS = 2

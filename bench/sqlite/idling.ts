@@ -1,4 +1,5 @@
-import type { Bench, Findings } from './findings.ts'
+import type { Findings } from '../findings.ts'
+import type { Bench } from './bench.ts'
 import type { IdleInput } from './idle-loop.ts'
 
 const CASES = {

@@ -1,13 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Findings } from '../findings.ts'
 import type { Progress } from '../progress.ts'
 import type { Section } from '../report.ts'
 import { Workers } from '../workers.ts'
-import { type Bench, type Findings, PROCESSES } from './findings.ts'
+import { type Bench, PROCESSES } from './bench.ts'
 import { benchHammering } from './hammering.ts'
 import { benchHandOver } from './handover.ts'
 import { benchIdling } from './idling.ts'
+import type { Tasks } from './tasks.ts'
 import { benchThroughput } from './throughput.ts'
 
 const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> = {
@@ -20,7 +22,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> = {
 /** Processes that share one file. */
 export async function benchSqlite(quick: boolean, progress: Progress): Promise<Section> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-bench-'))
-  const workers = new Workers(PROCESSES)
+  const workers = new Workers<Tasks>(new URL('./worker.ts', import.meta.url), PROCESSES)
   const found: Findings[] = []
   try {
     await workers.each(

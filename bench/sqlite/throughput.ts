@@ -1,6 +1,7 @@
+import type { Findings } from '../findings.ts'
 import { type Loops, pairsPerSecond, timesTheFloor, together, type Work } from '../loops.ts'
 import { inRounds } from '../rounds.ts'
-import { type Bench, type Findings, PROCESSES } from './findings.ts'
+import { type Bench, PROCESSES } from './bench.ts'
 
 interface Shape extends Omit<Loops, 'ms'> {
   readonly processes: number
