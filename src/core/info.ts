@@ -12,8 +12,14 @@ export function dateOf(at: number, { now, wallNow }: StoreTime): Date {
   return new Date(wallNow + at - now)
 }
 
+/** Metadata that cannot be read is left out: whoever wrote it was not Holdfast, and the rest is still true. */
 export function metadataOf(json: string | null): { metadata?: Metadata } {
-  return json === null ? {} : { metadata: JSON.parse(json) as Metadata }
+  if (json === null) return {}
+  try {
+    return { metadata: JSON.parse(json) as Metadata }
+  } catch {
+    return {}
+  }
 }
 
 export function reasonOf(reason: string | null): { reason?: string } {

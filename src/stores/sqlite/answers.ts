@@ -1,4 +1,5 @@
 import type { AcquireOutcome, Answer, Outcome, ReleaseOutcome } from '../../core/store.ts'
+import { readText } from './texts.ts'
 
 type Granted = Extract<AcquireOutcome, { readonly type: 'granted' }>
 
@@ -6,6 +7,8 @@ type Granted = Extract<AcquireOutcome, { readonly type: 'granted' }>
 type PackedGrant = readonly [number, number, number, number, Granted['previous'], number, number, string | null]
 type PackedRelease = readonly [number, number, number, string | null]
 type Packed = PackedGrant | PackedRelease | Exclude<Outcome, Granted | ReleaseOutcome>
+
+type PackedAnswer = Omit<Answer, 'outcomes'> & { readonly outcomes: readonly Packed[] | null }
 
 /** A session's last answer as JSON; put together by hand, because that takes half the time. */
 export function writeAnswer({ outcomes, messages, ...rest }: Answer): string {
@@ -17,7 +20,7 @@ export function writeAnswer({ outcomes, messages, ...rest }: Answer): string {
 
 /** The reverse of {@link writeAnswer}. */
 export function readAnswer(text: string): Answer {
-  const answer = JSON.parse(text) as Omit<Answer, 'outcomes'> & { readonly outcomes: readonly Packed[] | null }
+  const answer = readText<PackedAnswer>(text, ({ epoch }) => typeof epoch === 'string')
   return { ...answer, outcomes: answer.outcomes?.map(unpack) ?? null }
 }
 

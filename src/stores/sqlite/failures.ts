@@ -1,5 +1,6 @@
 import { isResourceLockError, type StoreUnavailableError } from '../../core/errors.ts'
 import { NotExecutedError } from '../../core/store.ts'
+import { DamagedTextError } from './texts.ts'
 import { WriteLockTimeoutError } from './writelock.ts'
 
 /** SQLite's primary result codes (https://sqlite.org/rescode.html). */
@@ -41,6 +42,7 @@ const BY_SYSTEM_ERROR: Readonly<Record<string, number>> = {
 export function unavailable(error: unknown, file: string): Error {
   if (isResourceLockError(error, 'UNAVAILABLE')) return notExecuted(error)
   if (isResourceLockError(error)) return error
+  if (error instanceof DamagedTextError) return failure(`${damaged(file)} (${error.message})`, error)
   if (error instanceof WriteLockTimeoutError) return failure(`${error.message} The file is ${file}.`, error)
   const result = resultOf(error)
   if (result === BUSY || result === LOCKED) {

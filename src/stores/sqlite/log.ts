@@ -2,7 +2,7 @@ import type { LoggedEvent } from '../../core/store.ts'
 import { formatCursor } from '../../core/table/cursor.ts'
 import type { EventLog, NumberedEvent } from '../../core/table/storage.ts'
 import type { Database, Statement } from './engine.ts'
-import type { WrittenEvent } from './texts.ts'
+import { readText, type WrittenEvent } from './texts.ts'
 
 /** What a batch logs, kept until the batch is written. */
 export interface Entry {
@@ -42,7 +42,7 @@ export class SqliteEvents implements EventLog {
     const found: NumberedEvent[] = []
     for (const row of this.#after.all(number, limit)) {
       const wallAt = Number(row[1])
-      for (const [index, logged] of (JSON.parse(String(row[2])) as WrittenEvent[]).entries()) {
+      for (const [index, logged] of readText<WrittenEvent[]>(row[2], isEvents).entries()) {
         const each = Number(row[0]) + index
         if (each > number && found.length < limit)
           found.push({ number: each, event: this.#toEvent(each, wallAt, logged) })
@@ -62,6 +62,10 @@ export class SqliteEvents implements EventLog {
   #toEvent(number: number, wallAt: number, logged: WrittenEvent): LoggedEvent {
     return { ...ABSENT, ...logged, cursor: formatCursor(this.#epoch(), number), wallAt }
   }
+}
+
+function isEvents(events: readonly WrittenEvent[]): boolean {
+  return events.every(({ type, claims }) => typeof type === 'string' && Array.isArray(claims))
 }
 
 const ABSENT = { fence: null, reason: null, metadata: null, heldMs: null, waitedMs: null, forced: null }

@@ -1,7 +1,7 @@
-import type { RequestRow, Requests } from '../../core/table/storage.ts'
+import type { Owner, RequestRow, Requests } from '../../core/table/storage.ts'
 import { SqliteClaims } from './claims.ts'
 import type { Database, Row, Statement, Value } from './engine.ts'
-import { readClaims, writeClaims } from './texts.ts'
+import { readClaims, readText, writeClaims } from './texts.ts'
 
 /** Rows are kept in memory up to this number; then it starts anew. */
 const REMEMBERED = 4096
@@ -199,10 +199,16 @@ function leaseColumns({ lease, tokenHash, session }: RequestRow): Value[] {
   return [listed, fence, grantedAt, wallLockedAt, confirmed ? 1 : 0, wanted ? 1 : 0]
 }
 
+function isOwners(owners: readonly Owner[]): boolean {
+  return (
+    owners.length > 0 && owners.every(({ hash, session }) => typeof hash === 'string' && typeof session === 'string')
+  )
+}
+
 function toRequest(row: Row): RequestRow {
   const [id, held, session, birth, agentId, chain, claims, ttlMs, maxHoldMs, reason, metadata, tokenHash, ...rest] = row
   const [queuedAt, dueAt, blocker, owners, fence, grantedAt, wallLockedAt, confirmed, wanted] = rest
-  const listed: unknown = owners === null ? [{ hash: tokenHash, session }] : JSON.parse(String(owners))
+  const listed = owners === null ? [{ hash: tokenHash, session }] : readText<readonly Owner[]>(owners, isOwners)
   const flags = { confirmed: confirmed === 1, wanted: wanted === 1 }
   const lease = { owners: listed, fence, grantedAt, wallLockedAt, ...flags }
   const asked = {

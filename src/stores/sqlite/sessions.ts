@@ -2,6 +2,7 @@ import type { Answer, Message } from '../../core/store.ts'
 import type { Outbox, SessionRow, Sessions } from '../../core/table/storage.ts'
 import { readAnswer, writeAnswer } from './answers.ts'
 import type { Database, Row, Statement, Value } from './engine.ts'
+import { readText } from './texts.ts'
 
 const REMEMBERED = 1024
 
@@ -185,7 +186,7 @@ export class SqliteOutbox implements Outbox {
 }
 
 function toMessage(row: Row): Message {
-  return JSON.parse(String(row[0])) as Message
+  return readText<Message>(row[0], ({ number, type }) => Number.isSafeInteger(number) && typeof type === 'string')
 }
 
 function toSession(row: readonly Value[]): SessionRow {

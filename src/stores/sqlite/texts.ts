@@ -16,11 +16,34 @@ export function writeClaims(claims: readonly Claim[]): string {
   return text
 }
 
+/** A text in the file that Holdfast has not written. */
+export class DamagedTextError extends Error {}
+
+/**
+ * What a text in the file says.
+ *
+ * @param isIt whether it is of the kind that is looked for; it may throw
+ * @throws DamagedTextError if it is not
+ */
+export function readText<T>(text: unknown, isIt: (value: T) => boolean): T {
+  try {
+    const value = JSON.parse(String(text)) as T
+    if (isIt(value)) return value
+  } catch (cause) {
+    throw new DamagedTextError('a row cannot be read', { cause })
+  }
+  throw new DamagedTextError('a row says something that Holdfast does not write')
+}
+
 /** The reverse of {@link writeClaims}. */
 export function readClaims(text: string): readonly Claim[] {
-  const claims = JSON.parse(text) as readonly Claim[]
+  const claims = readText<readonly Claim[]>(text, (value) => value.length > 0 && value.every(isClaim))
   remember(claims, text)
   return claims
+}
+
+function isClaim({ resourceId, mode, scope }: Claim): boolean {
+  return resourceId.includes(':') && ['exclusive', 'shared'].includes(mode) && ['node', 'tree'].includes(scope)
 }
 
 function remember(claims: readonly Claim[], text: string): void {
