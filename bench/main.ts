@@ -2,8 +2,10 @@
 import { writeToDocument } from './document.ts'
 import { describeMachine } from './machine.ts'
 import { benchMemory } from './memory/throughput.ts'
-import { readOptions, USAGE } from './options.ts'
+import { DEFAULT_SECTIONS, readOptions, USAGE } from './options.ts'
+import { benchPostgres } from './postgres/suite.ts'
 import type { Progress } from './progress.ts'
+import { benchRedis } from './redis/suite.ts'
 import { asMarkdown, type Section, type SectionId } from './report.ts'
 import { benchSqlite } from './sqlite/suite.ts'
 import { benchSteps } from './steps/suite.ts'
@@ -11,6 +13,8 @@ import { benchSteps } from './steps/suite.ts'
 const SUITES: Readonly<Record<SectionId, (quick: boolean, progress: Progress) => Promise<Section>>> = {
   memory: benchMemory,
   sqlite: benchSqlite,
+  redis: benchRedis,
+  postgres: benchPostgres,
   steps: benchSteps,
 }
 
@@ -30,10 +34,16 @@ async function run(): Promise<void> {
   for (const id of sections) {
     const section = await SUITES[id](quick, (text) => console.error(`${id}: ${text}`))
     results.push(section)
-    const command = `npm run bench${sections.length === 3 ? '' : ` -- --only ${id}`}`
+    const command = commandOf(id, sections)
     const text = asMarkdown(section)
     if (!json) console.log(`\n## ${id}\n\n${text}`)
     if (write) writeToDocument(id, `*${date}, \`${command}\`, ${machine}*\n\n${text}`)
   }
   if (json) console.log(JSON.stringify({ date, machine, quick, sections: results }, undefined, 1))
+}
+
+/** How to make these figures again. */
+function commandOf(id: SectionId, sections: readonly SectionId[]): string {
+  if (id === 'redis' || id === 'postgres') return `npm run bench:${id}`
+  return sections.length === DEFAULT_SECTIONS.length ? 'npm run bench' : `npm run bench -- --only ${id}`
 }

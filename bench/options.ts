@@ -10,6 +10,9 @@ export interface Options {
   readonly write: boolean
 }
 
+/** What needs no server and no other library. */
+export const DEFAULT_SECTIONS = ['memory', 'sqlite', 'steps'] as const satisfies SectionId[]
+
 export const USAGE = `node bench/main.ts [--only ${SECTIONS.join('|')}]… [--quick] [--json] [--write]`
 
 /** @throws TypeError for what is not an option */
@@ -23,7 +26,7 @@ export function readOptions(args: readonly string[]): Options {
       write: { type: 'boolean', default: false },
     },
   })
-  const only = values.only?.flatMap((each) => each.split(',')) ?? SECTIONS
+  const only = values.only?.flatMap((each) => each.split(',')) ?? DEFAULT_SECTIONS
   return {
     sections: only.map(checkSection),
     json: values.json,

@@ -6,7 +6,7 @@ export interface Section {
   readonly aims: readonly Aim[]
 }
 
-export const SECTIONS = ['memory', 'sqlite', 'steps'] as const
+export const SECTIONS = ['memory', 'sqlite', 'steps', 'redis', 'postgres'] as const
 export type SectionId = (typeof SECTIONS)[number]
 
 export interface Table {

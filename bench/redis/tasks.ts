@@ -1,0 +1,35 @@
+import type { Opened } from '../compare/contender.ts'
+import { type LineInput, standInLine, type Turn } from '../compare/line.ts'
+import { type ContenderName, CONTENDERS } from './contenders.ts'
+import { type Crowd, type CrowdInput, holdMany } from './crowd.ts'
+
+/** What a worker process can be asked to do, and what it answers. */
+export interface Tasks {
+  open(input: { readonly name: ContenderName; readonly port: number; readonly warmUp: number }): Promise<void>
+  line(input: LineInput): Promise<Turn[]>
+  holdMany(input: CrowdInput): Promise<Crowd>
+  close(input: object): Promise<void>
+}
+
+let contender: Opened | undefined
+
+export const tasks: Tasks = {
+  async open({ name, port, warmUp }) {
+    contender = await CONTENDERS[name].open(port)
+    for (let turn = 0; turn < warmUp; turn += 1) {
+      const release = await contender.acquire(`bench:warm-up/${process.pid}`)
+      await release()
+    }
+  },
+  line: (input) => standInLine(opened(), input),
+  holdMany,
+  async close() {
+    await contender?.close()
+    contender = undefined
+  },
+}
+
+function opened(): Opened {
+  if (contender === undefined) throw new Error('the worker was not told what to open')
+  return contender
+}
