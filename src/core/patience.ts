@@ -20,7 +20,11 @@ export function patiently<T>(work: Promise<T>, patience: Patience & { readonly m
 export function patiently<T>(work: Promise<T>, patience: Patience): Promise<T | typeof OUT_OF_TIME>
 export async function patiently<T>(work: Promise<T>, patience: Patience): Promise<T | typeof OUT_OF_TIME> {
   const { clock, ms = Infinity, signal } = patience
-  signal?.throwIfAborted()
+  if (signal?.aborted === true) {
+    // Nobody waits for it any more; if it fails later, that must not end the process.
+    work.catch(() => undefined)
+    throw signal.reason
+  }
   let timer: Timer | undefined
   let onAbort = (): void => {}
   const end = new Promise<typeof OUT_OF_TIME>((resolve, reject) => {

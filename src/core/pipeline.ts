@@ -92,6 +92,8 @@ export class Pipeline {
   /** As {@link run}, but the recipient is called before any message of the same answer is looked at. */
   submit<S extends Step>(step: S, recipient: Recipient<OutcomeOf[S['type']]>): void {
     if (this.#stopped) return recipient.onError(new ClosedError('The lock manager is closed.'))
+    const refusal = this.#store.refusal?.(step)
+    if (refusal !== undefined) return recipient.onError(refusal)
     // A store answers a step with the outcome of that step: the pairing is the contract of OutcomeOf.
     this.#enqueue(step, recipient, false)
     if (this.#refusals > 0) this.#pause?.end()

@@ -3,7 +3,7 @@
  * order and atomically where the data lives, each with its outcome. Everything above speaks in steps, everything
  * below is the lock table of `core/table`, or a port of it that gives the same answers.
  */
-import { StoreUnavailableError } from './errors.ts'
+import { type InvalidRequestError, StoreUnavailableError } from './errors.ts'
 import type { Loss } from './model.ts'
 import type { CycleView, GrantView, Outcome, Step } from './steps.ts'
 
@@ -101,6 +101,11 @@ export interface LockStore {
    * @throws InvalidRequestError for a batch older than the last, or a floor more than 60 s ahead of the wall clock.
    */
   apply(batch: Batch): Promise<Answer>
+  /**
+   * Why this store can never execute a step. Asked before the step joins a batch, so that it fails alone. Absent where
+   * every step can be executed.
+   */
+  refusal?(step: Step): InvalidRequestError | undefined
   /** Resolves once messages for the session are delivered. */
   subscribe(session: string, listener: Listener): Promise<Subscription>
   /** Calls back soon after the event log has grown; now and then also when it has not. */
