@@ -10,6 +10,19 @@ import { run } from './child.mjs'
  */
 const requirements = [
   { program: 'prometheus', package: 'prometheus', why: 'a test asks it for the metrics of the locks' },
+  {
+    program: 'redis-server',
+    package: 'redis-server',
+    why: 'the tests of the Redis store start it, break it and start it again',
+  },
+  { program: 'openssl', package: 'openssl', why: 'the tests make certificates with it, for servers that speak TLS' },
+  {
+    program: 'postgres',
+    package: 'postgresql-15',
+    alsoIn: '/usr/lib/postgresql/15/bin',
+    why: 'tests start a server of their own',
+  },
+  { program: 'pgbouncer', package: 'pgbouncer', alsoIn: '/usr/sbin', why: 'tests put it in front of Postgres' },
 ]
 
 /** Installs the Debian packages whose programs are missing; ends the process where that cannot be done. */

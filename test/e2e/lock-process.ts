@@ -1,6 +1,7 @@
-/** A process for the multi-process tests: `node lock-process.ts <SQLite file>`, told what to do by its parent. */
+/** A process for the multi-process tests: `node lock-process.ts <store URL>`, told what to do by its parent. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isResourceLockError, type Lock, ResourceLockManager } from '../../src/index.ts'
+import { GuardedRegister } from '../support/guarded-register.ts'
 
 /** What a guarded file holds: the highest token that has entered, and who has counted how often. */
 interface Counter {
@@ -8,8 +9,8 @@ interface Counter {
   by: Record<string, number>
 }
 
-const [, , file = ''] = process.argv
-const locks = new ResourceLockManager({ store: `sqlite:${file}`, metrics: false, heartbeat: '200ms' })
+const [, , store = ''] = process.argv
+const locks = new ResourceLockManager({ store, metrics: false, heartbeat: '200ms' })
 const agentId = `process-${process.pid}`
 const handles: Lock[] = []
 const stopping = new AbortController()
@@ -44,6 +45,18 @@ async function countOnce(path: string, fencingToken: number): Promise<boolean> {
   return true
 }
 
+async function keepCounting(resource: string, countUnder: (lock: Lock) => Promise<boolean>): Promise<void> {
+  while (!stopping.signal.aborted) {
+    try {
+      await locks.withLock(resource, { agentId, timeout: '1s', waitTimeout: 'forever' }, async (lock) => {
+        if (await countUnder(lock)) process.send?.({ said: 'counted' })
+      })
+    } catch (error) {
+      if (!isResourceLockError(error, 'LOST') && !isResourceLockError(error, 'UNAVAILABLE')) throw error
+    }
+  }
+}
+
 const methods: Record<string, (...args: never[]) => unknown> = {
   connect: () => locks.connect(),
   close: () => locks.close(),
@@ -59,17 +72,20 @@ const methods: Record<string, (...args: never[]) => unknown> = {
   waiters: async (resource: string) => (await locks.getLockInfo(resource))?.waiters ?? 0,
   owner: (resource: string) => locks.getOwner(resource),
   previous: (handle: number) => lockOf(handle).previous,
+  /** What a careless holder does: it writes without a look at its lock. */
+  async write(handle: number, registerPort: number, key: string, value: number) {
+    const register = await GuardedRegister.open(registerPort, key)
+    const isAccepted = await register.write(lockOf(handle).fencingToken, value)
+    register.close()
+    return isAccepted
+  },
   /** Counts in a guarded file until it is stopped, and says each count that it has written. */
-  async count(path: string, resource: string) {
-    while (!stopping.signal.aborted) {
-      try {
-        await locks.withLock(resource, { agentId, timeout: '1s', waitTimeout: 'forever' }, async (lock) => {
-          if (await countOnce(path, lock.fencingToken)) process.send?.({ said: 'counted' })
-        })
-      } catch (error) {
-        if (!isResourceLockError(error, 'LOST') && !isResourceLockError(error, 'UNAVAILABLE')) throw error
-      }
-    }
+  count: (path: string, resource: string) => keepCounting(resource, (lock) => countOnce(path, lock.fencingToken)),
+  /** Counts in a guarded register until it is stopped, and says each count that was accepted. */
+  async countIn(registerPort: number, key: string, resource: string) {
+    const register = await GuardedRegister.open(registerPort, key)
+    await keepCounting(resource, (lock) => register.addOne(lock.fencingToken))
+    register.close()
   },
   /** Takes and gives one lock as often as it can; how often, and how long the event loop stood still at most. */
   async hammer(resource: string, untilMs: number) {

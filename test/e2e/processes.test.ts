@@ -7,8 +7,8 @@ import { type Held, LockProcess, temporaryFolder } from '../support/processes.ts
 const LONG = { timeout: '1h' }
 
 function start(count: number): Promise<LockProcess[]> {
-  const file = join(temporaryFolder(), 'locks.db')
-  return Promise.all(Array.from({ length: count }, () => LockProcess.start(file)))
+  const store = `sqlite:${join(temporaryFolder(), 'locks.db')}`
+  return Promise.all(Array.from({ length: count }, () => LockProcess.start(store)))
 }
 
 /** Resolves once so many processes wait for a resource. */
@@ -111,13 +111,13 @@ describe('processes on one SQLite file', () => {
 
   test('lose no guarded count, though one after the other is killed', async () => {
     const folder = temporaryFolder()
-    const [file, counter] = [join(folder, 'locks.db'), join(folder, 'counter.json')]
+    const [store, counter] = [`sqlite:${join(folder, 'locks.db')}`, join(folder, 'counter.json')]
     writeFileSync(counter, JSON.stringify({ highest: 0, by: {} }))
     const read = (): Record<string, number> =>
       (JSON.parse(readFileSync(counter, 'utf8')) as { by: Record<string, number> }).by
     const everyone: LockProcess[] = []
     const join4 = async (): Promise<LockProcess> => {
-      const process = await LockProcess.start(file)
+      const process = await LockProcess.start(store)
       everyone.push(process)
       process.call('count', counter, 'x').catch(() => {})
       return process

@@ -75,10 +75,10 @@ export class LockProcess {
     })
   }
 
-  /** Starts one on a SQLite file. */
-  static async start(file: string): Promise<LockProcess> {
+  /** Starts one on the store of a URL. */
+  static async start(store: string): Promise<LockProcess> {
     const script = join(import.meta.dirname, '../e2e/lock-process.ts')
-    const child = fork(script, [file], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(script, [store], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     started.push(child)
     const process = new LockProcess(child)
     await process.call('connect')
