@@ -2,6 +2,16 @@ import './core/node-version.ts'
 
 export { ResourceLockManager } from './open.ts'
 export { memoryStore, type MemoryStoreOptions } from './stores/memory/index.ts'
+export {
+  type PgPool,
+  type PostgresDriver,
+  type PostgresJs,
+  type PostgresMigration,
+  postgresStore,
+  type PostgresStoreOptions,
+  type SynchronousCommit,
+} from './stores/postgres/index.ts'
+export { type RedisClient, redisStore, type RedisStoreOptions } from './stores/redis/index.ts'
 export { sqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts'
 
 export type { AgentAcquireOptions, AgentForceUnlockOptions, AgentLocks, AgentTryAcquireOptions } from './core/agent.ts'

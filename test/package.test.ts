@@ -33,6 +33,8 @@ const publicNames = [
   'memoryStore',
   'onContention',
   'optimisticUpdate',
+  'postgresStore',
+  'redisStore',
   'retry',
   'retryAfter',
   'sqliteStore',

@@ -4,6 +4,10 @@ import { join } from 'node:path'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { DrivenClock, type MakeHarness } from '../../src/testing/index.ts'
+import { drivenPostgres } from '../support/postgres-store.ts'
+import { overPooler, overPostgresJs, overSocket } from '../support/postgres-ways.ts'
+import { clients, clusterUrl, inOneShard, overClient, overUrl } from '../support/redis-clients.ts'
+import { drivenRedis } from '../support/redis-table.ts'
 
 const memory: MakeHarness = async ({ limits }) => {
   const clock = new DrivenClock()
@@ -25,7 +29,20 @@ const sqlite: MakeHarness = async ({ limits }) => {
 }
 
 /** Every way in which the contract is run: the test file of that name must pass every case of it. */
-export const contractStores = { memory, 'memory-in-real-time': memoryInRealTime, sqlite } as const satisfies Record<
-  string,
-  MakeHarness
->
+export const contractStores = {
+  memory,
+  'memory-in-real-time': memoryInRealTime,
+  sqlite,
+  redis: drivenRedis(),
+  'redis-ioredis-5': overClient(clients['ioredis-5']),
+  'redis-iovalkey': overClient(clients.iovalkey),
+  'redis-node-redis': overClient(clients['node-redis']),
+  'redis-node-redis-5': overClient(clients['node-redis-5']),
+  'redis-cluster': overUrl(clusterUrl),
+  'redis-cluster-node-redis': overClient(clients['node-redis-cluster']),
+  'redis-sharded': inOneShard,
+  postgres: drivenPostgres(),
+  'postgres-js': overPostgresJs,
+  'postgres-socket': overSocket,
+  'postgres-pooled': overPooler,
+} as const satisfies Record<string, MakeHarness>

@@ -1,0 +1,144 @@
+-- The sessions, what they are still to be told, and what they were answered last.
+local sessions = {}
+
+local indexes, rows = module.indexes, module.rows
+local pack, unpackText = cmsgpack.pack, cmsgpack.unpack
+
+-- Rows by id: false for none.
+local byId
+
+function sessions.begin()
+  byId = {}
+end
+
+local function decode(id, text)
+  local birth, seenAt, deadMs, batch, posted, acked, waiting, isHaunted, dueAt, keepUntil = unpackText(text)
+  return {
+    id = id,
+    birth = birth,
+    seenAt = seenAt,
+    deadMs = deadMs,
+    batch = batch,
+    posted = posted,
+    acked = acked,
+    waiting = waiting,
+    isHaunted = isHaunted,
+    dueAt = dueAt,
+    keepUntil = keepUntil,
+    indexedDue = dueAt,
+    isChanged = false,
+  }
+end
+
+-- The row, or false.
+function sessions.get(id)
+  local row = byId[id]
+  if row == nil then
+    local text = rows.get('s' .. id)
+    row = text and decode(id, text)
+    byId[id] = row
+  end
+  return row
+end
+
+function sessions.want(id)
+  if byId[id] == nil then
+    rows.want('s' .. id)
+  end
+end
+
+-- Says that a row was changed; it may be a new one.
+function sessions.put(row)
+  byId[row.id] = row
+  row.isChanged = true
+  if row.dueAt ~= row.indexedDue then
+    indexes.put(indexes.sessions, row.id, string.format('%d', row.dueAt))
+    row.indexedDue = row.dueAt
+    local meta = module.turn.meta
+    meta.nextLook = math.min(meta.nextLook, row.dueAt)
+  end
+end
+
+function sessions.delete(id)
+  local row = sessions.get(id)
+  sessions.take(row, row.posted)
+  indexes.drop(indexes.sessions, id)
+  rows.drop('s' .. id)
+  rows.drop('a' .. id)
+  byId[id] = false
+end
+
+-- Ids of sessions that are to be looked at, earliest first.
+function sessions.due(now, limit)
+  local meta = module.turn.meta
+  if now < meta.nextLook then
+    return {}
+  end
+  local ids, nextLook = indexes.timely(indexes.sessions, now, limit)
+  meta.nextLook = nextLook or meta.nextLook
+  return ids
+end
+
+-- The outbox: what was posted after the last acknowledged message, without gaps.
+
+local function fieldOf(id, number)
+  return 'o' .. id .. '\0' .. string.format('%d', number)
+end
+
+function sessions.post(id, number, message)
+  rows.put(fieldOf(id, number), message)
+end
+
+-- The messages after the last acknowledged one, oldest first.
+function sessions.outbox(row, limit)
+  local last = math.min(row.posted, row.acked + limit)
+  for number = row.acked + 1, last do
+    rows.want(fieldOf(row.id, number))
+  end
+  rows.fetch()
+  local messages = {}
+  for number = row.acked + 1, last do
+    messages[#messages + 1] = rows.get(fieldOf(row.id, number)) or nil
+  end
+  return messages
+end
+
+-- Removes and returns the messages up to a number.
+function sessions.take(row, upTo)
+  local messages = {}
+  for number = row.acked + 1, upTo do
+    rows.want(fieldOf(row.id, number))
+  end
+  rows.fetch()
+  for number = row.acked + 1, upTo do
+    local message = rows.get(fieldOf(row.id, number))
+    messages[#messages + 1] = message or nil
+    rows.drop(fieldOf(row.id, number))
+  end
+  return messages
+end
+
+-- The answer to a session's last batch, or false.
+function sessions.answer(id)
+  return rows.get('a' .. id)
+end
+
+function sessions.saveAnswer(id, answer)
+  rows.put('a' .. id, answer)
+end
+
+function sessions.flush()
+  for id, row in pairs(byId) do
+    if row and row.isChanged then
+      rows.put(
+        's' .. id,
+        pack(
+          row.birth, row.seenAt, row.deadMs, row.batch, row.posted, row.acked, row.waiting, row.isHaunted, row.dueAt,
+          row.keepUntil
+        )
+      )
+    end
+  end
+end
+
+return sessions
