@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tracesOfMachine } from './support/architecture.ts'
 import { anchorsOf, codeBlocks, linksOf } from './support/markdown.ts'
+import { PostgresServer } from './support/postgres-server.ts'
 import { keptFiles, root } from './support/repository.ts'
 
 /**
@@ -61,14 +62,19 @@ describe('the documents', () => {
 
 describe('the examples', () => {
   let project: string
+  let database: PostgresServer
 
   beforeAll(async () => {
     if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist is missing: run `npm run build` first')
     project = await mkdtemp(join(tmpdir(), 'holdfast-docs-'))
     await prepare(project)
+    database = await PostgresServer.start()
   })
 
-  afterAll(() => rm(project, { recursive: true, force: true }))
+  afterAll(async () => {
+    await database.dispose()
+    await rm(project, { recursive: true, force: true })
+  })
 
   test('compile in a strict project', async () => {
     const complaints = await run(join(root, 'node_modules/.bin/tsc'), { cwd: project }).then(
@@ -80,7 +86,8 @@ describe('the examples', () => {
 
   test.each(programs)('$name runs, and prints what it says', async ({ name, code }) => {
     const folder = folderOf(project, name)
-    const env = { ...process.env, HOME: project, XDG_STATE_HOME: project, NODE_OPTIONS: '' }
+    const own = { HOME: project, XDG_STATE_HOME: project, NODE_OPTIONS: '', DATABASE_URL: database.url() }
+    const env = { ...process.env, ...own }
     const { stdout, stderr } = await run(process.execPath, ['example.ts'], { cwd: folder, env, timeout: 15_000 })
     expect(stdout.split('\n').filter((line) => line !== '')).toEqual(announced(code))
     expect(stderr).toBe('')
@@ -114,7 +121,8 @@ async function prepare(project: string): Promise<void> {
   const modules = join(project, 'node_modules')
   await mkdir(modules)
   await symlink(root, join(modules, 'holdfast'))
-  await symlink(join(root, 'node_modules/prom-client'), join(modules, 'prom-client'))
+  for (const name of ['prom-client', 'pg', 'ioredis'])
+    await symlink(join(root, 'node_modules', name), join(modules, name))
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   const compilerOptions = {
     noEmit: true,
