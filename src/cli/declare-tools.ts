@@ -1,6 +1,6 @@
 import { Argument, type Command } from 'commander'
 import { declare, ending, settingsOf, takeJson, takeSettings } from './declaration.ts'
-import type { JsonFlag } from './options.ts'
+import type { JsonFlag, MigrateFlags } from './options.ts'
 
 export function declareStatus(program: Command): void {
   const command = declare(program, 'status', {
@@ -29,6 +29,25 @@ export function declareDoctor(program: Command): void {
   takeJson(takeSettings(command), 'print one JSON array').action((flags: JsonFlag) =>
     ending(import('./commands/doctor.ts').then(({ doctor }) => doctor(settingsOf(command), flags))),
   )
+}
+
+export function declareMigrate(program: Command): void {
+  const command = declare(program, 'migrate', {
+    summary: 'install what a database needs to be a store, or bring it up to date',
+    details:
+      'Not needed where the store may do that by itself, which it does when it is first used. The user that the store is opened with must be allowed to create a schema in the database, or to create in a schema of that name.',
+    examples: [
+      ['holdfast migrate --store postgres://admin@db.example/app', 'as a user who may create a schema'],
+      ['holdfast migrate --role app', 'also lets the role app use it, and nothing more'],
+      ['holdfast migrate --sql --role app', 'print the SQL, for somebody to review and to run'],
+    ],
+  })
+  takeSettings(command)
+    .option('--sql', 'only print the SQL that would be run on a database without it')
+    .option('--role <name>', 'also give a role of the database the right to use the store')
+    .action((flags: MigrateFlags) =>
+      ending(import('./commands/migrate.ts').then(({ migrate }) => migrate(settingsOf(command), flags))),
+    )
 }
 
 export function declareDemo(program: Command): void {

@@ -58,3 +58,8 @@ export interface UnlockFlags extends JsonFlag {
   readonly reason?: string
   readonly yes?: true
 }
+
+export interface MigrateFlags {
+  readonly sql?: true
+  readonly role?: string
+}

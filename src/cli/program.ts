@@ -3,7 +3,7 @@ import { aligned, takeSettings } from './declaration.ts'
 import { declareAcquire, declareExtend, declareRelease, declareUnlock } from './declare-holding.ts'
 import { declareLs, declareShow, declareStale, declareWatch } from './declare-looking.ts'
 import { declareRun } from './declare-run.ts'
-import { declareCompletion, declareDemo, declareDoctor, declareStatus } from './declare-tools.ts'
+import { declareCompletion, declareDemo, declareDoctor, declareMigrate, declareStatus } from './declare-tools.ts'
 import { EXIT_MEANINGS } from './exit-codes.ts'
 import { packageVersion } from './version.ts'
 
@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, (program: Command) => void>> = {
   stale: declareStale,
   status: declareStatus,
   doctor: declareDoctor,
+  migrate: declareMigrate,
   demo: declareDemo,
   completion: declareCompletion,
 }
