@@ -1,13 +1,18 @@
+import { Stopwatch } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
+import { StoreUnavailableError } from './errors.ts'
 import { lockInfoOf } from './info.ts'
 import type { GapEvent, LockEvent, LockInfo } from './model.ts'
 import { checkCount, checkOptions } from './options.ts'
-import type { Reply } from './pipeline.ts'
+import { PATIENCE_MS, type Reply } from './pipeline.ts'
 import { checkSignal, checkText, MAX_AGENT_BYTES, MAX_REASON_BYTES } from './request.ts'
 import { parseResource, typeOf } from './resource.ts'
 import type { Session } from './session.ts'
 import type { ListOutcome } from './store.ts'
 import { startWatch, watchEvents, type WatchStart } from './watch.ts'
+
+/** How long to wait before a lease is tried again that could not be ended. */
+const IN_VAIN_MS = 100
 
 /** Which locks a listing is about; all of it must match. */
 export interface ListOptions {
@@ -97,6 +102,8 @@ export class Inspection {
   /**
    * Ends every lease that covers the resource, or only the one with the given fencing token, and tells its holder by
    * whom and why. The next in line is granted in the same step. Returns what was ended.
+   *
+   * @throws StoreUnavailableError if a lease could not be ended for some seconds, because a transaction has asserted it
    */
   async forceUnlock(resource: string, options: ForceUnlockOptions): Promise<LockInfo[]> {
     checkOptions(options, ['adminAgentId', 'reason', 'fencingToken'], 'forceUnlock')
@@ -109,10 +116,14 @@ export class Inspection {
     } as const
     const session = await this.#connect()
     const ended: LockInfo[] = []
+    let inVainSince = new Stopwatch(session.clock)
     for (;;) {
       const { outcome, answer } = await session.pipeline.run(step)
       ended.push(...outcome.ended.map((lease) => lockInfoOf(lease, answer)))
       if (!outcome.unfinished) return ended
+      if (outcome.ended.length > 0) inVainSince = new Stopwatch(session.clock)
+      else if (inVainSince.elapsedMs() > PATIENCE_MS) throw cannotEnd(resource)
+      else await rest(session, IN_VAIN_MS)
     }
   }
 
@@ -147,4 +158,16 @@ export class Inspection {
       after = outcome.next
     }
   }
+}
+
+function cannotEnd(resource: string): StoreUnavailableError {
+  return new StoreUnavailableError(
+    `A lease on ${resource} cannot be ended now: a transaction relies on it (assertHeld). It ends with the transaction; end that one, or try again.`,
+  )
+}
+
+function rest(session: Session, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    session.clock.after(ms, resolve).keepAlive(true)
+  })
 }

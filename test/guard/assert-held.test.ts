@@ -125,6 +125,22 @@ describe('assertHeld', () => {
     await late.release()
   })
 
+  test('keeps a forced end waiting until the transaction is over', { timeout: 30_000 }, async () => {
+    const lock = await locks.acquire(resource, { agentId: 'a' })
+    const transaction = await begin()
+    await assertHeld(transaction, lock, options)
+    const order: string[] = []
+    const forced = locks.forceUnlock(resource, { adminAgentId: 'admin', reason: 'test' }).then((ended) => {
+      order.push('ended')
+      return ended
+    })
+    await transaction.query('SELECT pg_sleep(0.3)')
+    order.push('commits')
+    await transaction.query('COMMIT')
+    expect(await forced).toMatchObject([{ agentId: 'a' }])
+    expect([...order, lock.isHeld]).toEqual(['commits', 'ended', false])
+  })
+
   test('works in a transaction of postgres.js, and over a lock on a tree', async () => {
     const sql = postgres(server.url(), { onnotice: () => undefined })
     const lock = await locks.acquire(`${resource}/**`, { agentId: 'a' })

@@ -37,7 +37,8 @@ export interface PgLoan extends Pick<PgClient, 'query' | 'on' | 'removeListener'
 export interface PgPool {
   readonly totalCount: number
   readonly options: object
-  connect(): Promise<PgLoan>
+  /** Calls back in the very moment in which the pool stops hearing the connection's errors. */
+  connect(callback: (error: Error | undefined, connection: PgLoan | undefined) => void): void
   on(event: 'error', callback: (error: Error) => void): unknown
   removeListener(event: 'error', callback: (error: Error) => void): unknown
   end(): Promise<void>

@@ -79,8 +79,6 @@ export class PgPoolClient implements PostgresClient {
     answerMs: number = ANSWER_MS,
   ): Promise<T> {
     const connection = await this.#borrow()
-    // What goes wrong is told by the statement; unheard, the event as well would end the process.
-    connection.on('error', ignore)
     let isBroken = false
     try {
       return await work(async (statement) => {
@@ -93,21 +91,40 @@ export class PgPoolClient implements PostgresClient {
         }
       })
     } finally {
-      connection.removeListener('error', ignore)
-      connection.release(isBroken)
+      giveBack(connection, isBroken)
     }
   }
 
   async #borrow(): Promise<PgLoan> {
-    const borrowing = this.#pool.connect()
+    const borrowing = borrow(this.#pool)
     try {
       return await inTime(borrowing, CONNECT_MS, this.name, 'unsent')
     } catch (error) {
       // Should it still come, nobody waits for it any more.
-      borrowing.then((connection) => connection.release(), ignore)
+      borrowing.then((connection) => giveBack(connection, false), ignore)
       throw error
     }
   }
+}
+
+/**
+ * Hears the connection's errors from the very moment in which the pool no longer does: the server may send one with its
+ * last answer, before a promise could tell of the connection. What goes wrong is told by the statement; unheard, the
+ * event as well would end the process.
+ */
+function borrow(pool: PgPool): Promise<PgLoan> {
+  return new Promise((resolve, reject) => {
+    pool.connect((error, connection) => {
+      if (connection === undefined) return reject(error ?? new Error('the pool gave no connection'))
+      connection.on('error', ignore)
+      resolve(connection)
+    })
+  })
+}
+
+function giveBack(connection: PgLoan, isBroken: boolean): void {
+  connection.removeListener('error', ignore)
+  connection.release(isBroken)
 }
 
 /** A connection that is never opened knows what the pool's options and the environment make of host and port. */
