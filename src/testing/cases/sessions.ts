@@ -95,6 +95,20 @@ export const sessionTopic: ContractTopic = {
       },
     },
     {
+      title: 'it does so whatever the batch asks for: one grant or one release as well',
+      run: async (world) => {
+        const [a] = world.sessions('a')
+        const { id, token } = await a.acquire('file:x')
+        a.number += 1
+        const asked = await a.send([a.asking('file:y')], { answered: a.number })
+        expect([asked.fresh, asked.outcomes?.[0]?.type]).toEqual([true, 'granted'])
+        a.number += 1
+        const released = await a.send([{ type: 'release', id, token, expired: false }], { answered: a.number })
+        expect([released.fresh, released.outcomes?.[0]]).toMatchObject([true, { released: true }])
+        expect((await a.send([a.asking('file:z')], { lastId: id + 100 })).fresh).toBe(true)
+      },
+    },
+    {
       title: 'a session that comes back keeps its leases until they expire',
       run: async (world) => {
         const b = world.session('b', { deadMs: SOON_MS })
