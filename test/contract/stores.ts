@@ -6,7 +6,7 @@ import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { DrivenClock, type MakeHarness } from '../../src/testing/index.ts'
 import { drivenPostgres } from '../support/postgres-store.ts'
 import { overPooler, overPostgresJs, overSocket } from '../support/postgres-ways.ts'
-import { clients, clusterUrl, inOneShard, overClient, overUrl } from '../support/redis-clients.ts'
+import { clients, clusterUrl, drivenOverClient, inOneShard, overClient, overUrl } from '../support/redis-clients.ts'
 import { drivenRedis } from '../support/redis-table.ts'
 
 const memory: MakeHarness = async ({ limits }) => {
@@ -35,9 +35,9 @@ export const contractStores = {
   sqlite,
   redis: drivenRedis(),
   'redis-ioredis-5': overClient(clients['ioredis-5']),
-  'redis-iovalkey': overClient(clients.iovalkey),
-  'redis-node-redis': overClient(clients['node-redis']),
-  'redis-node-redis-5': overClient(clients['node-redis-5']),
+  'redis-iovalkey': drivenOverClient(clients.iovalkey),
+  'redis-node-redis': drivenOverClient(clients['node-redis']),
+  'redis-node-redis-5': drivenOverClient(clients['node-redis-5']),
   'redis-cluster': overUrl(clusterUrl),
   'redis-cluster-node-redis': overClient(clients['node-redis-cluster']),
   'redis-sharded': inOneShard,

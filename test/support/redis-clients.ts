@@ -5,13 +5,13 @@ import { Cluster as ValkeyCluster, Redis as Valkey } from 'iovalkey'
 import { createClient, createCluster } from 'redis'
 import { createClient as createClient5, createCluster as createCluster5 } from 'redis-5'
 import { afterAll } from 'vitest'
-import { type RedisClient, redisStore, routedRedisStore } from '../../src/stores/redis/index.ts'
+import { type RedisClient, redisStore, redisStoreOf } from '../../src/stores/redis/index.ts'
 import type { Routing } from '../../src/stores/redis/sharding/routing.ts'
 import type { MakeHarness } from '../../src/testing/index.ts'
 import { documentedRules } from './redis-acl.ts'
 import { RedisCluster } from './redis-cluster.ts'
 import type { RedisServer } from './redis-server.ts'
-import { sharedServer } from './redis-table.ts'
+import { driveClock, drivenTable, sharedServer } from './redis-table.ts'
 
 const HOST = '127.0.0.1'
 const closing: (() => unknown)[] = []
@@ -106,6 +106,16 @@ export function overClient(client: () => Promise<RedisClient>): MakeHarness {
   }
 }
 
+/** A namespace over a client of the test file, whose clock the test drives. */
+export function drivenOverClient(client: () => Promise<RedisClient>): MakeHarness {
+  const table = drivenTable()
+  return async ({ limits }) => {
+    const namespace = randomUUID()
+    const advance = await driveClock(await sharedServer(), namespace)
+    return { connect: async () => redisStoreOf(await client(), { limits }, { table }).open(namespace), advance }
+  }
+}
+
 /** A namespace behind a URL. */
 export function overUrl(url: () => Promise<string>): MakeHarness {
   return async ({ limits }) => {
@@ -125,5 +135,5 @@ export const inOneShard: MakeHarness = async ({ limits }) => {
   const { url } = await sharedServer()
   const namespace = randomUUID()
   const route = (shards: number): Routing => ({ shards, shardOf: () => shards - 1, homeOf: () => shards - 1 })
-  return { connect: () => routedRedisStore(url, { limits, shards: 3 }, route).open(namespace) }
+  return { connect: () => redisStoreOf(url, { limits, shards: 3 }, { route }).open(namespace) }
 }

@@ -51,18 +51,19 @@ export function drivenRedis(table: TableScript = drivenTable()): MakeHarness {
   return async ({ limits }) => {
     const server = await sharedServer()
     const namespace = randomUUID()
-    const clock = new DrivenClock()
-    const set = async (): Promise<void> => {
-      const key = layoutOf(namespace).key.replace(/rows$/u, 'clock')
-      await server.command('SET', key, `${clock.leaseMs()} ${clock.wallMs()}`)
-    }
-    await set()
-    return {
-      connect: () => openRedisTable(server, namespace, { limits, table }),
-      advance: async (ms) => {
-        await clock.advance(ms)
-        await set()
-      },
-    }
+    const advance = await driveClock(server, namespace)
+    return { connect: () => openRedisTable(server, namespace, { limits, table }), advance }
   }
+}
+
+/** Sets the clock of a namespace whose table is a {@link drivenTable}; gives what moves it on. */
+export async function driveClock(server: RedisServer, namespace: string): Promise<(ms: number) => Promise<void>> {
+  const clock = new DrivenClock()
+  const key = layoutOf(namespace).key.replace(/rows$/u, 'clock')
+  const advance = async (ms: number): Promise<void> => {
+    await clock.advance(ms)
+    await server.command('SET', key, `${clock.leaseMs()} ${clock.wallMs()}`)
+  }
+  await advance(0)
+  return advance
 }

@@ -5,6 +5,7 @@ import { checkServer } from './checks.ts'
 import type { ClientLink } from './client-link.ts'
 import { layoutOf } from './layout.ts'
 import { ReplicatedStore } from './replicas.ts'
+import type { TableScript } from './script.ts'
 import type { RedisSettings } from './settings.ts'
 import { agreeOnShards } from './sharding/marker.ts'
 import type { Routing } from './sharding/routing.ts'
@@ -22,24 +23,29 @@ export async function openNamespace(
   link: ClientLink,
   namespace: string,
   settings: RedisSettings,
-  routing: Routing,
+  { routing, table }: { readonly routing: Routing; readonly table: TableScript | undefined },
 ): Promise<LockStore> {
   const { prefix, shards, replicas } = settings
   const layout = layoutOf(checkNamespace(namespace), prefix)
   await link.connect()
   await checkServer(link, layout, { waits: replicas !== undefined })
   await agreeOnShards(link, layout, shards)
-  if (shards === 1) return tableOf(link, { namespace, prefix }, settings)
+  if (shards === 1) return tableOf(link, { namespace, prefix }, settings, table)
   // Each has a name, and so a hash tag, of its own; the prefix keeps them apart from namespaces of such names.
   const names = Array.from({ length: shards }, (_, shard): TableName => {
     return { namespace: `${shard}/${shards}/${namespace}`, prefix: `${prefix}:shards` }
   })
-  const tables = names.map((name) => tableOf(link, name, settings))
+  const tables = names.map((name) => tableOf(link, name, settings, table))
   return ShardedStore.open(tables, routing)
 }
 
-function tableOf(link: ClientLink, name: TableName, { limits, replicas }: RedisSettings): LockStore {
-  const store = new RedisStore({ link, limits, ...name })
+function tableOf(
+  link: ClientLink,
+  name: TableName,
+  { limits, replicas }: RedisSettings,
+  table: TableScript | undefined,
+): LockStore {
+  const store = new RedisStore({ link, limits, ...name, ...(table !== undefined && { table }) })
   if (replicas === undefined) return store
   const { key } = layoutOf(name.namespace, name.prefix)
   return new ReplicatedStore(store, replicas, (wish) => link.waitForReplicas(key, wish))

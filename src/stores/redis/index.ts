@@ -4,6 +4,7 @@ import { ClientLink } from './client-link.ts'
 import type { Client } from './clients/client.ts'
 import { recogniseClient, type RedisClient } from './clients/recognise.ts'
 import { clientFor } from './connect.ts'
+import type { TableScript } from './script.ts'
 import { readOptions, type RedisSettings, type RedisStoreOptions } from './settings.ts'
 import { hashRouting, type Routing } from './sharding/routing.ts'
 import { parseRedisUrl } from './url.ts'
@@ -22,14 +23,22 @@ export type { RedisStoreOptions } from './settings.ts'
  *   StoreUnavailableError where the server cannot be used, and says what to change.
  */
 export function redisStore(where: string | RedisClient, options: RedisStoreOptions = {}): StoreDriver {
-  return routedRedisStore(where, options)
+  return redisStoreOf(where, options, {})
 }
 
-/** @param route which shard has what. Default: by the hash of the type and the first segment */
-export function routedRedisStore(
+/** What stores are put together from, where it is not as usual. */
+export interface Parts {
+  /** Which shard has what. Default: by the hash of the type and the first segment. */
+  readonly route?: (shards: number) => Routing
+  /** Default: the lock table with the server's own clock. */
+  readonly table?: TableScript
+}
+
+/** As {@link redisStore}, of other parts. */
+export function redisStoreOf(
   where: string | RedisClient,
   options: RedisStoreOptions,
-  route: (shards: number) => Routing = hashRouting,
+  { route = hashRouting, table }: Parts,
 ): StoreDriver {
   const settings = readOptions(options)
   const makeClient = clientMaker(where, settings)
@@ -38,7 +47,7 @@ export function routedRedisStore(
       signal?.throwIfAborted()
       const link = new ClientLink(await makeClient())
       try {
-        const store = openNamespace(link, namespace, settings, route(settings.shards))
+        const store = openNamespace(link, namespace, settings, { routing: route(settings.shards), table })
         return await (signal === undefined ? store : Promise.race([store, aborted(signal)]))
       } catch (error) {
         await link.close()
