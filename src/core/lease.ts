@@ -289,7 +289,7 @@ export class Lease implements Lock, Holder {
   }
 
   #renewLater(): void {
-    const spread = 1 + RENEW_JITTER * (2 * Math.random() - 1)
+    const spread = 1 + RENEW_JITTER * (2 * this.#session.chance.fraction() - 1)
     const afterMs = this.#request.ttlMs * RENEW_AFTER * spread
     this.#renewTimer = this.#session.clock.after(afterMs, () => {
       this.#isOverdue = true

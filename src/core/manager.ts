@@ -1,6 +1,7 @@
 import { currentActivity, detached, newActivity } from './activity.ts'
 import { AgentLocks } from './agent.ts'
-import { systemClock } from './clock.ts'
+import { type Chance, systemChance } from './chance.ts'
+import { type Clock, systemClock } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
 import { ClosedError, InvalidRequestError } from './errors.ts'
 import { type EventBusLike, getEventBus } from './eventbus.ts'
@@ -41,6 +42,14 @@ export interface ManagerOptions {
   readonly heartbeat?: Duration
 }
 
+/** What a manager takes from the machine that it runs on. Exchangeable, so that it can be simulated. */
+export interface Machine {
+  readonly clock: Clock
+  readonly chance: Chance
+}
+
+const SYSTEM: Machine = { clock: systemClock, chance: systemChance }
+
 // Stores rely on it that a session which lives is heard of within six seconds.
 const HEARTBEAT_LIMITS = { minMs: 50, maxMs: 2_000 } as const
 
@@ -62,6 +71,7 @@ const OPTIONS: readonly (keyof ManagerOptions)[] = [
 export class LockManager implements AsyncDisposable {
   readonly #options: ManagerOptions
   readonly #openStore: (url: string | undefined) => Promise<StoreDriver>
+  readonly #machine: Machine
   readonly #closing = new AbortController()
   readonly #locking: Locking
   readonly #inspection: Inspection
@@ -70,9 +80,14 @@ export class LockManager implements AsyncDisposable {
   #closed: Promise<void> | undefined
 
   /** Never throws: the options are checked when the store is opened. */
-  constructor(options: ManagerOptions, openStore: (url: string | undefined) => Promise<StoreDriver>) {
+  constructor(
+    options: ManagerOptions,
+    openStore: (url: string | undefined) => Promise<StoreDriver>,
+    machine: Machine = SYSTEM,
+  ) {
     this.#options = Object.freeze({ ...options })
     this.#openStore = openStore
+    this.#machine = machine
     const connect = (): Session | Promise<Session> =>
       this.#closed === undefined && this.#session !== undefined ? this.#session : this.#connected()
     this.#locking = new Locking(connect)
@@ -213,9 +228,10 @@ export class LockManager implements AsyncDisposable {
       : noMetrics
     return new Session(
       await driver.open(namespace, this.#closing.signal),
-      systemClock,
+      this.#machine.clock,
       new Observer(measured, eventBus),
       heartbeatMs,
+      this.#machine.chance,
     )
   }
 

@@ -1,3 +1,4 @@
+import { type Chance, systemChance } from './chance.ts'
 import { type Clock, type Deadline, Stopwatch, type Timer } from './clock.ts'
 import { Confirmations, type Unconfirmed } from './confirmations.ts'
 import { ClosedError } from './errors.ts'
@@ -6,7 +7,6 @@ import { type Holder, Leases } from './leases.ts'
 import type { Ended, Observed, Observer } from './observer.ts'
 import { OUT_OF_TIME, patiently } from './patience.ts'
 import { PATIENCE_MS, Pipeline, type PipelineOwner, unanswered } from './pipeline.ts'
-import { randomId } from './random-id.ts'
 import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from './store.ts'
 
 /** A session is dead after three heartbeats without a sign of life. */
@@ -29,12 +29,13 @@ export interface Waiter {
  */
 export class Session {
   readonly clock: Clock
+  readonly chance: Chance
   readonly observer: Observer
   readonly deadMs: number
   readonly pipeline: Pipeline
   readonly #store: LockStore
   /** 128 random bits, secret: channel names derive from it. */
-  readonly #id = randomId()
+  readonly #id: string
   readonly #waits = new Map<number, Waiter>()
   readonly #acquisitions = new Set<Waiter>()
   readonly #leases = new Leases()
@@ -56,9 +57,11 @@ export class Session {
   #isKnown = false
   #closed = false
 
-  constructor(store: LockStore, clock: Clock, observer: Observer, heartbeatMs: number) {
+  constructor(store: LockStore, clock: Clock, observer: Observer, heartbeatMs: number, chance: Chance = systemChance) {
     this.#store = store
     this.clock = clock
+    this.chance = chance
+    this.#id = chance.id()
     this.observer = observer
     this.deadMs = heartbeatMs * BEATS_TO_DEATH
     this.#lastAnswered = new Stopwatch(clock)
