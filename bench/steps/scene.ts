@@ -56,7 +56,7 @@ export class Scene {
       // Spread over all of them, as renewals are.
       const lease = this.#leases[(this.#turn * 7919) % this.#leases.length]
       if (lease === undefined) throw new Error('nothing is held')
-      await this.#client.step({ type: 'extend', ...lease, ttlMs: 3_600_000, automatic: true })
+      await this.#client.step({ type: 'extend', ...lease, fence: null, ttlMs: 3_600_000, automatic: true })
     },
     handOver: async () => {
       await this.#client.step({ type: 'release', ...this.#holder, expired: false })

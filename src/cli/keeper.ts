@@ -62,7 +62,7 @@ class Keeping {
     const { id, token, ttlMs } = this.#task
     const sentMs = performance.now()
     try {
-      const { outcome } = await this.#connection.run({ type: 'extend', id, token, ttlMs, automatic: true })
+      const { outcome } = await this.#connection.run({ type: 'extend', id, token, fence: null, ttlMs, automatic: true })
       if (outcome.type === 'gone') this.#isHeld = false
       else this.#renewedAtMs = sentMs
     } catch {

@@ -11,7 +11,7 @@ import type { Reply } from './pipeline.ts'
 import { LEASE_LIMITS, type LockRequest } from './request.ts'
 import { modeOf } from './resource.ts'
 import type { Session } from './session.ts'
-import type { GrantView, RequestRef } from './store.ts'
+import type { ExtendStep, GrantView, RequestRef } from './store.ts'
 import { WantedHandlers } from './wanted.ts'
 
 type State = 'held' | 'releasing' | 'released' | 'lost'
@@ -153,7 +153,7 @@ export class Lease implements Lock, Holder {
     const ttlMs = duration === undefined ? this.#request.ttlMs : parseDuration(duration, 'duration', LEASE_LIMITS)
     this.assertHeld()
     this.#isOverdue = true
-    const reply = await this.#session.pipeline.run({ type: 'extend', ...this.#ref, ttlMs, automatic: false })
+    const reply = await this.#session.pipeline.run(this.#extension(ttlMs, false))
     if (reply.outcome.type === 'gone') this.lose({ kind: 'expired' })
     else this.#onExtended(reply.outcome.expiresAt, ttlMs, reply)
     this.assertHeld()
@@ -215,7 +215,14 @@ export class Lease implements Lock, Holder {
 
   /** The session was taken for dead: is the lease still there? */
   verify(): void {
-    this.#extendQuietly(0)
+    this.#ask(0, (expiresAt, { answer, sent }) => {
+      if (this.#state !== 'held') return
+      // Also where that is earlier than was known: a store that went back has forgotten extensions.
+      this.#isOverdue = false
+      this.#expiresAt = dateOf(expiresAt, answer)
+      this.#deadline = new Deadline(sent, expiresAt - answer.now)
+      this.#watch()
+    })
   }
 
   /** Ends the handle for good. What may still stand at the store is released as soon as it can be reached. */
@@ -293,16 +300,20 @@ export class Lease implements Lock, Holder {
     const afterMs = this.#request.ttlMs * RENEW_AFTER * spread
     this.#renewTimer = this.#session.clock.after(afterMs, () => {
       this.#isOverdue = true
-      this.#extendQuietly(this.#request.ttlMs)
+      const { ttlMs } = this.#request
+      this.#ask(ttlMs, (expiresAt, reply) => this.#onExtended(expiresAt, ttlMs, reply))
       this.#renewLater()
     })
   }
 
-  #extendQuietly(ttlMs: number): void {
-    const step = { type: 'extend', ...this.#ref, ttlMs, automatic: true } as const
-    this.#session.pipeline.submit(step, {
+  #extension(ttlMs: number, automatic: boolean): ExtendStep {
+    return { type: 'extend', ...this.#ref, fence: this.fencingToken, ttlMs, automatic }
+  }
+
+  #ask(ttlMs: number, onExtended: (expiresAt: number, reply: Reply) => void): void {
+    this.#session.pipeline.submit(this.#extension(ttlMs, true), {
       onReply: (reply) => {
-        if (reply.outcome.type === 'extended') this.#onExtended(reply.outcome.expiresAt, ttlMs, reply)
+        if (reply.outcome.type === 'extended') onExtended(reply.outcome.expiresAt, reply)
         // The same answer may hold a message that says why, and comes right after this.
         else queueMicrotask(() => this.lose({ kind: 'expired' }))
       },

@@ -29,6 +29,8 @@ export function parseClaims(input: ResourceInput | readonly ResourceInput[], mod
       `${inputs.length} resources are too many for one request: the limit is ${MAX_CLAIMS}.`,
     )
   }
+  const [only] = inputs
+  if (only !== undefined && inputs.length === 1) return [parseClaim(only, mode)]
   const merged = new Map<string, Claim>()
   for (const each of inputs) {
     const claim = parseClaim(each, mode)

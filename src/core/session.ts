@@ -297,6 +297,8 @@ export class Session {
 
   /** What a step has done whose caller had given up before its answer came is undone. */
   undo(step: Step, outcome: Outcome): void {
+    // Nobody heard that the lease is gone: whoever believes in it asks again.
+    if (step.type === 'extend' && outcome.type === 'gone') for (const lease of this.#leases.of(step.id)) lease.verify()
     if (step.type !== 'acquire') return
     const { token } = step
     if (outcome.type === 'granted' || outcome.type === 'entered') {

@@ -37,6 +37,11 @@ export interface AcquireStep {
 /** Move the expiry to now + `ttlMs`, never earlier than it stands. `ttlMs` 0 only asks whether the lease is live. */
 export interface ExtendStep extends RequestRef {
   readonly type: 'extend'
+  /**
+   * The fencing token of the lease that is meant; `null`: whatever it is. A store that went back may have granted the
+   * same request once more, and somebody else in between.
+   */
+  readonly fence: number | null
   readonly ttlMs: number
   /** Automatic renewals are not logged. */
   readonly automatic: boolean
@@ -55,7 +60,7 @@ export interface CancelStep extends RequestRef {
   readonly explain: readonly Claim[] | null
 }
 
-/** End a lease of this session that its client does not know. */
+/** End this session's own part in a lease that its client does not know; who has come to share it keeps it. */
 export interface HandBackStep {
   readonly type: 'handBack'
   readonly id: number

@@ -170,7 +170,7 @@ export class Actor {
   }
 
   async extend({ id, token }: RequestRef, ttlMs: number, automatic = false): Promise<ExtendOutcome> {
-    return this.step({ type: 'extend', id, token, ttlMs, automatic })
+    return this.step({ type: 'extend', id, token, fence: null, ttlMs, automatic })
   }
 
   /** Leaves the line; asks who held these meanwhile, if they are given. */

@@ -127,7 +127,14 @@ function ownStep(
     case 'release':
       return { type: 'release', id, token, expired: deed.expired }
     case 'extend':
-      return { type: 'extend', id, token, ttlMs: deed.ttlMs, automatic: deed.automatic }
+      return {
+        type: 'extend',
+        id,
+        token,
+        fence: fence === 0 ? null : fence,
+        ttlMs: deed.ttlMs,
+        automatic: deed.automatic,
+      }
     case 'cancel':
       return {
         type: 'cancel',

@@ -105,7 +105,9 @@ class SideBySide {
     return { granted: grants.map(({ id }) => id), refused: refused.map(({ id }) => id) }
   }
 
-  #confirmedBy({ session, acked }: Batch): number[] {
+  #confirmedBy({ session, acked, answered }: Batch): number[] {
+    // To a store that went back an acknowledgement says nothing.
+    if (answered > (this.#naive.lastBatch(session) ?? answered)) return []
     const before = this.#acked.get(session) ?? 0
     this.#acked.set(session, Math.max(before, acked))
     const messages = this.#player.actors.find((actor) => actor.session === session)?.messages ?? []

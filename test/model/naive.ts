@@ -3,7 +3,7 @@
  * every step everybody is asked anew whether the rule grants it. No index, no remembered blocker, no budget.
  */
 import type { Claim } from '../../src/core/model.ts'
-import type { AcquireStep, Batch, Step } from '../../src/core/store.ts'
+import type { AcquireStep, Batch, ExtendStep, Step } from '../../src/core/store.ts'
 
 export interface Entry {
   readonly id: number
@@ -296,7 +296,7 @@ export class NaiveTable {
       case 'handBack':
         for (const entry of this.held()) {
           if (entry.id === step.id && entry.session === sessionId && entry.fence === step.fence) {
-            this.#leave(entry, (owner) => owner.session === sessionId)
+            this.#leave(entry, (owner) => owner.token === entry.step.token)
           }
         }
         return describe({ type: 'done' })
@@ -305,7 +305,7 @@ export class NaiveTable {
       case 'release':
         return this.#release(step.id, step.token, step.expired)
       case 'extend':
-        return this.#extend(step.id, step.token, step.ttlMs, step.automatic)
+        return this.#extend(step)
       case 'readEvents':
         throw new Error('histories do not read events')
     }
@@ -329,9 +329,9 @@ export class NaiveTable {
     return describe({ released: true, shared, heldMs: this.now - entry.grantedAt })
   }
 
-  #extend(id: number, token: string, ttlMs: number, automatic: boolean): string {
+  #extend({ id, token, fence, ttlMs, automatic }: ExtendStep): string {
     const entry = this.#owned(id, token)
-    if (entry === undefined) return describe({ type: 'gone' })
+    if (entry === undefined || (fence !== null && fence !== entry.fence)) return describe({ type: 'gone' })
     if (ttlMs > 0) {
       this.#prolong(entry, entry.confirmed ? ttlMs : Math.max(ttlMs, leaseOf(entry.step)))
       entry.confirmed = true

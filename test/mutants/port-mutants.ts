@@ -73,8 +73,8 @@ export const portMutants: readonly Mutant[] = [
     name: 'Lua: rollback not noticed',
     bug: 'what a fail-over has forgotten is silently kept by its holder',
     file: 'stores/redis/table/main.lua',
-    find: 'return batch.lastId > turn.meta.lastId or batch.answered > before.batch or batch.acked > before.posted',
-    replace: 'return false',
+    find: 'if batch.lastId > turn.meta.lastId or batch.answered > before.batch or batch.acked > before.posted then',
+    replace: 'if false then',
     suites: LUA,
   },
   {

@@ -64,7 +64,7 @@ export class Rows {
     if (known === undefined && looks) return true
     const life = isFresh ? (this.#lives.get(session) ?? 0) + 1 : known.life
     this.#lives.set(session, life)
-    const posted = Math.max(known?.posted ?? 0, acked)
+    const posted = known?.posted ?? acked
     this.#sessions.set(session, { seenAt: this.now, deadMs, life, batch: number, posted, hasLeft: false })
     return isFresh
   }

@@ -124,7 +124,7 @@ async function usualCosts(size: number, hasTrees: boolean): Promise<Record<strin
   const asking = bench.ask('file:q/x', { chain: 'c' })
   const lock = refOf(await cost('acquire', 'a', [asking]), asking)
   await cost('busy', 'b', [bench.ask('file:q/x', { waitMs: 0 })])
-  await cost('extend', 'a', [{ type: 'extend', ...lock, ttlMs: 2000, automatic: true }])
+  await cost('extend', 'a', [{ type: 'extend', ...lock, fence: null, ttlMs: 2000, automatic: true }])
   const waiting = bench.ask('file:q/x', { chain: 'd' })
   const place = refOf(await cost('join', 'b', [waiting]), waiting)
   await cost('heartbeat', 'b', [])

@@ -123,7 +123,7 @@ describe('in commands that the server executes', () => {
   test('an extension and a heartbeat take next to none', async () => {
     const bench = await Bench.open()
     const lock = await bench.take('a', bench.ask('file:x'))
-    const extend = { type: 'extend', ttlMs: 7_200_000, ...lock } as const
+    const extend = { type: 'extend', fence: null, ttlMs: 7_200_000, ...lock } as const
     expect(await bench.cost('a', [{ ...extend, automatic: true }])).toBe(4)
     expect(await bench.cost('a', [{ ...extend, ttlMs: 9_000_000, automatic: false }])).toBe(6)
     expect(await bench.cost('a')).toBe(3)

@@ -126,7 +126,7 @@ async function usualCosts(size: number): Promise<Record<string, Cost>> {
   const id = 2 * size + 1
   const lock = { id, token: asking.token }
   costs['busy'] = await bench.cost('b', [bench.ask('file:q/x', { waitMs: 0 })])
-  costs['extend'] = await bench.cost('a', [{ type: 'extend', ...lock, ttlMs: 2000, automatic: true }])
+  costs['extend'] = await bench.cost('a', [{ type: 'extend', ...lock, fence: null, ttlMs: 2000, automatic: true }])
   const waiting = bench.ask('file:q/x', { chain: 'd' })
   costs['join'] = await bench.cost('b', [waiting])
   costs['heartbeat'] = await bench.cost('b')

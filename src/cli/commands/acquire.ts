@@ -110,7 +110,7 @@ async function confirm(
   { claims, ttlMs }: Request,
   { lock, ref }: Acquired,
 ): Promise<Held> {
-  const { outcome, answer } = await connection.run({ type: 'extend', ...ref, ttlMs: 0, automatic: true })
+  const { outcome, answer } = await connection.run({ type: 'extend', ...ref, fence: null, ttlMs: 0, automatic: true })
   const [first] = claims
   if (outcome.type === 'gone' || first === undefined) {
     throw new Failure(

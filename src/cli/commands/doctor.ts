@@ -113,7 +113,7 @@ async function handles(connection: Connection, settings: Settings): Promise<Chec
   const gone: KeptHandle[] = []
   for (const each of kept) {
     const { id, token } = parseHandle(each.handle)
-    const { outcome } = await connection.run({ type: 'extend', id, token, ttlMs: 0, automatic: true })
+    const { outcome } = await connection.run({ type: 'extend', id, token, fence: null, ttlMs: 0, automatic: true })
     if (outcome.type === 'gone') gone.push(each)
   }
   for (const { handle } of gone) forget(handle)

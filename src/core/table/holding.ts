@@ -27,7 +27,7 @@ const NO_ANSWER = { holders: [], ahead: 0 } as const
 /** Moves the expiry of one's own live lease. */
 export function extend(turn: Turn, step: ExtendStep): ExtendOutcome {
   const row = ownLease(turn, step)
-  if (row === undefined) return { type: 'gone' }
+  if (row === undefined || (step.fence !== null && step.fence !== row.lease.fence)) return { type: 'gone' }
   if (step.ttlMs === 0) return { type: 'extended', expiresAt: row.dueAt, cursor: null }
   // The first extension also confirms the lease, and confirming starts the full lease.
   const dueAt = laterExpiry(turn, row, row.lease.confirmed ? step.ttlMs : Math.max(step.ttlMs, row.ttlMs))
@@ -62,11 +62,11 @@ function leave(turn: Turn, row: RequestRow | undefined, step: CancelStep): Pick<
   return { waitedMs: 0, cursor }
 }
 
-/** Ends a lease of the session for which its client has no handle. */
+/** Lets go of a lease for which the client has no handle. Whoever has entered it since is not concerned. */
 export function handBack(turn: Turn, step: HandBackStep, session: SessionRow): DoneOutcome {
   const row = turn.storage.requests.get(step.id)
   if (row !== undefined && isHeld(row) && row.session === session.id && row.lease.fence === step.fence) {
-    if (isLive(turn, row)) letGo(turn, row, (owner) => owner.session === session.id, 'released')
+    if (isLive(turn, row)) letGo(turn, row, (owner) => owner.hash === row.tokenHash, 'released')
     else expire(turn, row)
   }
   return { type: 'done' }

@@ -54,10 +54,10 @@ export function applyBatch(storage: TableStorage, batch: Batch, surroundings: Su
     const answer = storage.sessions.answer(batch.session)
     if (answer !== undefined) return { answer, posts: new Map(), logged: false }
   }
-  const returns = before !== undefined && (!isAlive(before, turn.now) || isRolledBack(turn, batch, before))
+  const comeback = before === undefined ? undefined : comebackOf(turn, batch, before)
   if (batch.lastId > turn.meta.lastId) turn.changeMeta({ lastId: batch.lastId })
   if (batch.floor > turn.meta.lastFence) turn.changeMeta({ lastFence: batch.floor })
-  const session = enterSession(turn, batch, before, returns)
+  const session = enterSession(turn, batch, before, comeback)
   sweep(turn)
   const outcomes = batch.steps.map((step) => {
     const outcome = execute(turn, step, session)
@@ -65,20 +65,31 @@ export function applyBatch(storage: TableStorage, batch: Batch, surroundings: Su
     return outcome
   })
   settleChains(turn)
-  return finish(turn, batch, { fresh: returns || before === undefined, outcomes })
+  return finish(turn, batch, { fresh: comeback !== undefined || before === undefined, outcomes })
 }
 
+/** From where a session comes back: it was silent for too long, or the store has forgotten what it was told. */
+type Comeback = 'silence' | 'rollback'
+
 /**
- * Whether the store has lost changes that the session was told of. Its waiters are then as those of a dead session, and
- * ids go on above all that it has seen, so that none of them means something else to it.
+ * Where the store has lost changes that the session was told of, its waiters are as those of a dead session, and ids go
+ * on above all that it has seen, so that none of them means something else to it.
  */
-function isRolledBack({ meta }: Turn, batch: Batch, before: SessionRow): boolean {
-  return batch.lastId > meta.lastId || batch.answered > before.batch || batch.acked > before.posted
+function comebackOf({ meta, now }: Turn, batch: Batch, before: SessionRow): Comeback | undefined {
+  const isRolledBack = batch.lastId > meta.lastId || batch.answered > before.batch || batch.acked > before.posted
+  if (isRolledBack) return 'rollback'
+  return isAlive(before, now) ? undefined : 'silence'
 }
 
 /** Notes that the session was heard of, and confirms what it has acknowledged. A batch that only looks leaves no trace. */
-function enterSession(turn: Turn, batch: Batch, before: SessionRow | undefined, returns: boolean): SessionRow {
+function enterSession(
+  turn: Turn,
+  batch: Batch,
+  before: SessionRow | undefined,
+  comeback: Comeback | undefined,
+): SessionRow {
   const { session: id, number, acked, deadMs } = batch
+  const returns = comeback !== undefined
   const session: SessionRow = {
     id,
     birth: (before?.birth ?? 0) + (before === undefined || returns ? 1 : 0),
@@ -86,8 +97,9 @@ function enterSession(turn: Turn, batch: Batch, before: SessionRow | undefined, 
     deadMs,
     batch: number,
     // Of a session that was forgotten the numbers go on where its client stands.
-    posted: Math.max(before?.posted ?? 0, acked),
-    acked: Math.max(before?.acked ?? acked, Math.min(acked, before?.posted ?? acked)),
+    posted: before?.posted ?? acked,
+    // What was acknowledged before the store went back may have been another message of that number.
+    acked: comeback === 'rollback' ? (before?.acked ?? acked) : Math.max(before?.acked ?? acked, acked),
     waiting: before?.waiting ?? 0,
     haunted: (before?.haunted ?? false) || (returns && (before?.waiting ?? 0) > 0),
     dueAt: returns ? turn.now : Math.min(before?.dueAt ?? Infinity, turn.now + deadMs),

@@ -16,8 +16,8 @@ export const expiryTopic: ContractTopic = {
           { type: 'inspect', resourceId: 'file:x', scope: 'node', leases: 10, waiters: 10 },
           { type: 'list', prefix: '', agentId: null, minAgeMs: 0, after: null },
           { type: 'force', resourceId: 'file:x', scope: 'node', fence: null, by: 'b', reason: '' },
-          { type: 'extend', id: lock.id, token: lock.token, ttlMs: 5000, automatic: false },
-          { type: 'extend', id: lock.id, token: lock.token, ttlMs: 0, automatic: false },
+          { type: 'extend', id: lock.id, token: lock.token, fence: null, ttlMs: 5000, automatic: false },
+          { type: 'extend', id: lock.id, token: lock.token, fence: null, ttlMs: 0, automatic: false },
           { type: 'release', id: lock.id, token: lock.token, expired: false },
           b.asking('file:x', { waitMs: 0 }),
         ])
@@ -115,7 +115,7 @@ export const expiryTopic: ContractTopic = {
         const lock = await a.acquire('file:x', { ttlMs: 10_000 })
         await world.advance(20)
         const { now, outcomes } = await a.send([
-          { type: 'extend', id: lock.id, token: lock.token, ttlMs: 50_000, automatic: false },
+          { type: 'extend', id: lock.id, token: lock.token, fence: null, ttlMs: 50_000, automatic: false },
         ])
         expect(outcomes).toMatchObject([{ type: 'extended', expiresAt: now + 50_000 }])
         expect((await a.inspect('file:x')).leases).toMatchObject([{ expiresAt: now + 50_000 }])

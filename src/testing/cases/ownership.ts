@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import type { Step } from '../../core/store.ts'
 import type { Actor, Held } from '../actor.ts'
 import type { ContractTopic } from '../topic.ts'
 
@@ -118,6 +119,29 @@ export const ownershipTopic: ContractTopic = {
         expect(await b.extend(place, 1000)).toEqual({ type: 'gone' })
         await a.release(lock)
         await b.granted(place)
+      },
+    },
+    {
+      title: 'who extends a lease and names another fencing token than it has is told that it is gone',
+      run: async (world) => {
+        const [a] = world.sessions('a')
+        const { id, token, fence } = await a.acquire('file:x')
+        const extending = (meant: number): Step => {
+          return { type: 'extend', id, token, fence: meant, ttlMs: 60_000, automatic: false }
+        }
+        const { outcomes } = await a.send([extending(fence - 1), extending(fence + 1), extending(fence)])
+        expect(outcomes?.map(({ type }) => type)).toEqual(['gone', 'gone', 'extended'])
+      },
+    },
+    {
+      title: 'handing back lets go of one’s own part only: who came to share the lease keeps it',
+      run: async (world) => {
+        const [a, b] = world.sessions('a', 'b')
+        const lock = await a.acquire('file:x', { chain: 'work' })
+        const [entered] = (await a.send([a.asking('file:x', { chain: 'work', reentrant: true })])).outcomes ?? []
+        expect(entered).toMatchObject({ type: 'entered', id: lock.id })
+        await a.handBack(lock)
+        expect(await b.ask('file:x', { waitMs: 0 })).toMatchObject({ type: 'busy' })
       },
     },
     {

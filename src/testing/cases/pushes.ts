@@ -125,7 +125,7 @@ export const pushTopic: ContractTopic = {
         const lock = await a.acquire('file:x')
         await a.send([], { acked: 1000 })
         await admin.force('file:x')
-        expect(await a.told(lock)).toMatchObject([{ type: 'lost', number: 1001 }])
+        expect(await a.told(lock)).toMatchObject([{ type: 'lost', number: 1 }])
       },
     },
     {
@@ -200,7 +200,7 @@ export const pushTopic: ContractTopic = {
         b.acknowledges = false
         const held = await b.granted(place)
         const { now, outcomes } = await b.send([
-          { type: 'extend', id: held.id, token: held.token, ttlMs: 1000, automatic: true },
+          { type: 'extend', id: held.id, token: held.token, fence: null, ttlMs: 1000, automatic: true },
         ])
         expect(outcomes).toMatchObject([{ type: 'extended', expiresAt: now + 80_000 }])
       },

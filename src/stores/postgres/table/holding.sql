@@ -28,6 +28,10 @@ BEGIN
     RETURN t;
   END IF;
   r := request(t, s.id);
+  IF s.fence <> r.fence THEN
+    t.reply := '["gone"]';
+    RETURN t;
+  END IF;
   IF s.ttl = 0 THEN
     t.reply := '["extended",' || r.due_at || ',null]';
     RETURN t;
@@ -52,7 +56,7 @@ DECLARE
 BEGIN
   IF r.held AND hash = ANY (owner_hashes(r)) THEN
     IF r.due_at > t.now THEN
-      RETURN let_go(t, r, hash, NULL, CASE WHEN s.expired THEN 'expired' ELSE 'released' END);
+      RETURN let_go(t, r, hash, CASE WHEN s.expired THEN 'expired' ELSE 'released' END);
     END IF;
     t := bury(t, r, false);
   END IF;
@@ -60,8 +64,8 @@ BEGIN
   RETURN t;
 END $$;
 
--- Takes those out of the owners who have this hash, or who are this session; ends the lease if none is left.
-CREATE FUNCTION let_go(t turn, r requests, hash bytea, session text, how text) RETURNS turn LANGUAGE plpgsql AS $$
+-- Takes whoever has this hash out of the owners; ends the lease if none is left.
+CREATE FUNCTION let_go(t turn, r requests, hash bytea, how text) RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
   hashes bytea[] := '{}';
   sessions text[] := '{}';
@@ -71,7 +75,7 @@ BEGIN
   t.logged := NULL;
   IF r.owner_hashes IS NOT NULL THEN
     FOR i IN 1 .. cardinality(r.owner_hashes) LOOP
-      CONTINUE WHEN r.owner_hashes[i] = hash OR r.owner_sessions[i] = session;
+      CONTINUE WHEN r.owner_hashes[i] = hash;
       hashes := hashes || r.owner_hashes[i];
       sessions := sessions || r.owner_sessions[i];
     END LOOP;
@@ -106,7 +110,7 @@ BEGIN
   END IF;
   IF r.held THEN
     IF r.due_at > t.now THEN
-      t := let_go(t, r, hash, NULL, 'released');
+      t := let_go(t, r, hash, 'released');
     ELSE
       t := bury(t, r, false);
       t.logged := NULL;
@@ -119,14 +123,14 @@ BEGIN
   RETURN t;
 END $$;
 
--- Ends a lease of the session for which its client has no handle.
+-- Lets go of a lease for which the client has no handle. Whoever has entered it since is not concerned.
 CREATE FUNCTION hand_back(t turn, s step) RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
   r requests := request(t, s.id);
 BEGIN
   IF r.held AND r.session = t.me AND r.fence = s.fence THEN
     IF r.due_at > t.now THEN
-      t := let_go(t, r, NULL, t.me, 'released');
+      t := let_go(t, r, r.token_hash, 'released');
     ELSE
       t := bury(t, r, false);
     END IF;

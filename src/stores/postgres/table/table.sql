@@ -40,8 +40,8 @@ BEGIN
 END $$;
 
 -- Notes that the session was heard of, and confirms what it has acknowledged. `comes_back`: from the dead, or from
--- before the store lost what the session knows; then its waiters are as those of a dead one.
-CREATE FUNCTION enter_session(t turn, number bigint, acked bigint, dead_ms bigint, comes_back boolean)
+-- before the store lost what the session knows (`went_back`); then its waiters are as those of a dead one.
+CREATE FUNCTION enter_session(t turn, number bigint, acked bigint, dead_ms bigint, comes_back boolean, went_back boolean)
 RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
   before bigint := coalesce(t.me_acked, acked);
@@ -53,9 +53,10 @@ BEGIN
   t.me_seen := t.now;
   t.me_dead_ms := dead_ms;
   t.me_batch := number;
-  t.me_acked := greatest(before, least(acked, coalesce(t.me_posted, acked)));
+  -- What was acknowledged before the store went back may have been another message of that number.
+  t.me_acked := CASE WHEN went_back THEN before ELSE greatest(before, acked) END;
   -- Of a session that was forgotten the numbers go on where its client stands.
-  t.me_posted := greatest(t.me_posted, acked);
+  t.me_posted := coalesce(t.me_posted, acked);
   t.me_waiting := coalesce(t.me_waiting, 0);
   t.me_keep := coalesce(t.me_keep, 0);
   t.me_known := true;
@@ -197,6 +198,7 @@ CREATE FUNCTION apply_steps(t turn, h bigint[], epoch text, looks boolean, steps
 DECLARE
   s step;
   comes_back boolean;
+  went_back boolean;
   is_new boolean := NOT t.me_known AND NOT looks;
   is_fresh boolean;
   first_event bigint := t.last_event + 1;
@@ -218,13 +220,13 @@ BEGIN
     RETURN answer;
   END IF;
   -- The session was dead, or the store has lost changes that it was told of.
-  comes_back := t.me_known
-    AND (t.me_seen + t.me_dead_ms <= t.now OR h[6] > t.last_id OR h[5] > t.me_batch OR h[2] > t.me_posted);
+  went_back := t.me_known AND (h[6] > t.last_id OR h[5] > t.me_batch OR h[2] > t.me_posted);
+  comes_back := went_back OR t.me_known AND t.me_seen + t.me_dead_ms <= t.now;
   is_fresh := comes_back OR NOT t.me_known;
   t.last_id := greatest(t.last_id, h[6]);
   t.last_fence := greatest(t.last_fence, h[4]);
   IF t.me_known OR NOT looks THEN
-    t := enter_session(t, h[1], h[2], h[3], comes_back);
+    t := enter_session(t, h[1], h[2], h[3], comes_back, went_back);
   END IF;
   t := sweep(t);
   FOR s IN SELECT * FROM json_populate_recordset(NULL::step, steps) LOOP

@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, test } from 'vitest'
+import type { Claim } from '../../src/core/model.ts'
+import { compareStores, type Deed, type History, type Move } from '../../src/testing/index.ts'
+import { contractStores } from '../contract/stores.ts'
+
+const runs = Number(process.env['HOLDFAST_MODEL_RUNS'] ?? 60)
+
+const ACTORS = 3
+
+const pick = fc.nat({ max: 5 })
+
+const claim: fc.Arbitrary<Claim> = fc.record({
+  resourceId: fc.constantFrom('r:a', 'r:b', 'r:c', 'r:d/e'),
+  mode: fc.oneof({ arbitrary: fc.constant('exclusive' as const), weight: 15 }, fc.constant('shared' as const)),
+  scope: fc.oneof({ arbitrary: fc.constant('node' as const), weight: 60 }, fc.constant('tree' as const)),
+})
+
+const deed: fc.Arbitrary<Deed> = fc.oneof(
+  {
+    arbitrary: fc.record({
+      do: fc.constant('acquire' as const),
+      claims: claim.map((only) => [only]),
+      ttlMs: fc.constantFrom(1, 40, 60, 1000),
+      waitMs: fc.constantFrom(null, 0, 60),
+      chain: fc.constantFrom(null, null, 'c', 'd'),
+      reentrant: fc.constant(false),
+      holding: fc.constant(null),
+      maxHoldMs: fc.constant(null),
+    }),
+    weight: 12,
+  },
+  {
+    arbitrary: fc.record({
+      do: fc.constant('release' as const),
+      pick,
+      expired: fc.nat({ max: 9 }).map((one) => one === 0),
+    }),
+    weight: 9,
+  },
+  { arbitrary: fc.record({ do: fc.constant('force' as const), claim, pick: fc.constant(null) }), weight: 2 },
+  { arbitrary: fc.record({ do: fc.constant('cancel' as const), pick, explained: fc.constant(false) }), weight: 1 },
+)
+
+const actor = fc.nat({ max: ACTORS - 1 })
+
+const move: fc.Arbitrary<Move> = fc.oneof(
+  {
+    arbitrary: fc.record({
+      move: fc.constant('batch' as const),
+      actor,
+      acks: fc.boolean(),
+      deeds: deed.map((only) => [only]),
+    }),
+    weight: 30,
+  },
+  {
+    arbitrary: fc.record({
+      move: fc.constant('batch' as const),
+      actor,
+      acks: fc.boolean(),
+      deeds: fc.constant<readonly Deed[]>([]),
+    }),
+    weight: 3,
+  },
+  { arbitrary: fc.record({ move: fc.constantFrom('repeat', 'late', 'forgotten'), actor }), weight: 3 },
+  {
+    arbitrary: fc.record({ move: fc.constant('advance' as const), ms: fc.constantFrom(1, 39, 40, 51, 60) }),
+    weight: 5,
+  },
+)
+
+/** Where most batches are one plain step, as the table's shortest way wants them, and something is often in its way. */
+const histories: fc.Arbitrary<History> = fc.array(move, { minLength: 10, maxLength: 60, size: 'max' })
+
+describe('the Redis store and the memory store agree', () => {
+  test('where callers ask one after the other', { timeout: 600_000 }, async () => {
+    await compareStores(contractStores.memory, contractStores.redis, { runs: 1, histories: fc.sample(histories, runs) })
+  })
+})
