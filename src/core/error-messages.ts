@@ -1,5 +1,6 @@
 import { agoText, leftText, timeText } from './date-text.ts'
 import { formatDuration } from './duration.ts'
+import { NotHeldError } from './errors.ts'
 import type { Claim, DeadlockLink, LockInfo, Loss, LossKind, Mode } from './model.ts'
 import { claimText } from './resource.ts'
 
@@ -110,4 +111,10 @@ function names(claims: readonly Claim[]): string {
   if (first === undefined) return 'The resource'
   const others = claims.length - 1
   return others === 0 ? claimText(first) : `${claimText(first)} (with ${others} more)`
+}
+
+/** What becomes of using a lock after its release. */
+export function notHeld({ resources }: { readonly resources: readonly Claim[] }): NotHeldError {
+  const first = resources[0]?.resourceId ?? ''
+  return new NotHeldError(`The lock on ${first} was released already: acquire it again.`, { resources })
 }

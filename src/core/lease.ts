@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { Deadline, type Timer } from './clock.ts'
 import { type Duration, parseDuration } from './duration.ts'
-import { lostMessage } from './error-messages.ts'
-import { InvalidRequestError, LockLostError, NotHeldError } from './errors.ts'
+import { lostMessage, notHeld } from './error-messages.ts'
+import { InvalidRequestError, LockLostError } from './errors.ts'
 import { dateOf, previousOf } from './info.ts'
 import type { Holder } from './leases.ts'
 import type { Lock, Wanted } from './lock.ts'
@@ -146,7 +146,7 @@ export class Lease implements Lock, Holder {
   assertHeld(): void {
     this.#check()
     if (this.#loss !== undefined) throw this.#loss
-    if (this.#state !== 'held') throw this.#notHeld()
+    if (this.#state !== 'held') throw notHeld(this)
   }
 
   async extend(duration?: Duration): Promise<void> {
@@ -325,11 +325,5 @@ export class Lease implements Lock, Holder {
   #stop(): void {
     this.#deadlineTimer?.cancel()
     this.#renewTimer?.cancel()
-  }
-
-  #notHeld(): NotHeldError {
-    return new NotHeldError(`The lock on ${this.resourceId} was released already: acquire it again.`, {
-      resources: this.resources,
-    })
   }
 }

@@ -1,6 +1,7 @@
 import { type Clock, type Deadline, Stopwatch } from './clock.ts'
 import type { Loss } from './model.ts'
 import type { Ended, Observed } from './observer.ts'
+import type { Message } from './store.ts'
 
 /** A handle of a lease in this process, as the session needs to know it. */
 export interface Holder {
@@ -39,6 +40,12 @@ export class Leases {
 
   every(): Holder[] {
     return [...this.#shared.values()].flatMap(({ handles }) => [...handles])
+  }
+
+  /** A message that came before, it seems. A grant with another token says that the store went back, and granted anew. */
+  compare(message: Message): void {
+    if (message.type !== 'granted') return
+    for (const lease of this.of(message.id)) if (lease.fencingToken !== message.fence) lease.verify()
   }
 
   /** Returns whether this is the first handle of its lease. */

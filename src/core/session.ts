@@ -267,7 +267,7 @@ export class Session {
   }
 
   #receive(message: Message): void {
-    if (message.number <= this.#acked) return
+    if (message.number <= this.#acked) return this.#leases.compare(message)
     this.#acked = message.number
     if (message.type === 'granted') this.#floor = Math.max(this.#floor, message.fence)
     const waiting = this.#waits.get(message.id)
