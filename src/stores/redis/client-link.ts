@@ -51,7 +51,7 @@ export class ClientLink implements RedisLink {
   async call(key: string, command: string, args: readonly string[]): Promise<unknown> {
     const deadline = performance.now() + CALL_MS
     for (let pauseMs = PAUSE_MS; ; pauseMs *= 2) {
-      await this.#untilReady(deadline)
+      if (this.#closed || !this.#client.isReady()) await this.#untilReady(deadline)
       try {
         return await this.#send(key, command, args, deadline)
       } catch (error) {
@@ -104,10 +104,10 @@ export class ClientLink implements RedisLink {
     if (this.#closed) throw new NotExecutedError(`The store ${this.name} was closed.`)
   }
 
-  async #send(key: string, command: string, args: readonly string[], deadline: number): Promise<unknown> {
-    let timer: NodeJS.Timeout | undefined
-    const overdue = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
+  #send(key: string, command: string, args: readonly string[], deadline: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const answer = this.#client.send(key, command, args)
+      const timer = setTimeout(() => {
         this.#client.renew(key)
         reject(
           new StoreUnavailableError(
@@ -115,11 +115,14 @@ export class ClientLink implements RedisLink {
           ),
         )
       }, deadline - performance.now())
+      const settle = (end: () => void): void => {
+        clearTimeout(timer)
+        end()
+      }
+      answer.then(
+        (reply) => settle(() => resolve(reply)),
+        (error: unknown) => settle(() => reject(error)),
+      )
     })
-    try {
-      return await Promise.race([this.#client.send(key, command, args), overdue])
-    } finally {
-      clearTimeout(timer)
-    }
   }
 }

@@ -9,6 +9,7 @@ const MODULES = [
   'clock',
   'keys',
   'lists',
+  'scratch',
   'resource',
   'server',
   'rows',
@@ -34,6 +35,7 @@ const MODULES = [
   'acquiring',
   'sweeping',
   'alone',
+  'lone',
   'steps',
   'main',
 ] as const

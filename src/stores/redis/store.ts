@@ -13,7 +13,7 @@ import { replyCode } from './failures.ts'
 import { DEFAULT_PREFIX, type Layout, layoutOf } from './layout.ts'
 import type { ChannelHandler, RedisLink } from './link.ts'
 import { lockTable, TableRunner, type TableScript } from './script.ts'
-import { encodeBatch, isFrugal } from './wire.ts'
+import { encodeBatch, encodeSettings, isFrugal, makeEpoch } from './wire.ts'
 
 export interface RedisStoreSettings {
   /** Closed with the store. */
@@ -30,7 +30,7 @@ export interface RedisStoreSettings {
 export class RedisStore implements LockStore {
   readonly name: string
   readonly #link: RedisLink
-  readonly #limits: StoreLimits
+  readonly #settings: string
   readonly #layout: Layout
   readonly #table: TableRunner
   readonly #open = new Set<Subscription>()
@@ -38,14 +38,15 @@ export class RedisStore implements LockStore {
   constructor({ link, namespace, limits, prefix = DEFAULT_PREFIX, table = lockTable() }: RedisStoreSettings) {
     this.name = link.name
     this.#link = link
-    this.#limits = limits
+    this.#settings = encodeSettings(limits, link.sharded ? 'SPUBLISH' : 'PUBLISH')
     this.#layout = layoutOf(namespace, prefix)
     this.#table = new TableRunner(link, table)
   }
 
   async apply(batch: Batch): Promise<Answer> {
-    const argument = encodeBatch(batch, this.#limits, this.#link.sharded ? 'SPUBLISH' : 'PUBLISH')
-    const reply = await this.#run(argument, isFrugal(batch))
+    // Whoever knows an epoch nearly always finds it: only where the namespace was lost, the batch is sent once more.
+    let reply = await this.#execute(batch, batch.epoch === null ? makeEpoch() : undefined)
+    if (reply === '!new') reply = await this.#execute(batch, makeEpoch())
     if (typeof reply !== 'string') throw this.#failure('did not answer as the lock table does')
     if (reply.startsWith('!')) throw this.#refusal(reply.slice(1), batch)
     return decodeAnswer(reply)
@@ -71,12 +72,13 @@ export class RedisStore implements LockStore {
     await this.#link.close()
   }
 
-  async #run(argument: string, frugal: boolean): Promise<unknown> {
+  async #execute(batch: Batch, newEpoch: string | undefined): Promise<unknown> {
     try {
       // In a Cluster each key is named: else, while its slot moves from node to node, a batch would meet those keys that
       // have moved already and find nothing in the others. Elsewhere that costs time for nothing.
       const { key, keys } = this.#layout
-      return await this.#table.run(this.#link.sharded ? keys : [key], argument, frugal)
+      const argument = encodeBatch(batch, this.#settings, newEpoch)
+      return await this.#table.run(this.#link.sharded ? keys : [key], argument, isFrugal(batch))
     } catch (error) {
       if (error instanceof NotExecutedError && replyCode(error.cause) === 'WRONGTYPE') throw this.#foreign(error)
       throw error

@@ -7,15 +7,28 @@ import type { Claim } from '../../core/model.ts'
 import { randomId } from '../../core/random-id.ts'
 import type { AcquireStep, Batch, Step, StoreLimits } from '../../core/store.ts'
 
+/** What a namespace is told apart by from its earlier and later lives. */
+export function makeEpoch(): string {
+  return Buffer.from(randomId(), 'base64url').toString('hex')
+}
+
 /** Says with which command the server publishes. */
 export type PublishCommand = 'PUBLISH' | 'SPUBLISH'
 
-/** The argument of the table's script. */
-export function encodeBatch(batch: Batch, limits: StoreLimits, publish: PublishCommand): string {
+/** What is the same for every batch of a store, as one text: the table looks into it only when it changes. */
+export function encodeSettings({ events, previous, previousMs }: StoreLimits, publish: PublishCommand): string {
+  return `${events} ${previous} ${previousMs} ${publish}`
+}
+
+/**
+ * The argument of the table's script.
+ *
+ * @param settings by {@link encodeSettings}
+ * @param newEpoch where the namespace does not exist yet, or any more, this is its epoch. Without it the table refuses
+ *   to make one.
+ */
+export function encodeBatch(batch: Batch, settings: string, newEpoch: string | undefined): string {
   const { session, number, epoch, acked, deadMs, floor, answered, lastId, steps } = batch
-  const { events, previous, previousMs } = limits
-  // Where the namespace does not exist yet, or any more, this is its epoch.
-  const newEpoch = Buffer.from(randomId(), 'base64url').toString('hex')
   return JSON.stringify([
     session,
     number,
@@ -25,11 +38,8 @@ export function encodeBatch(batch: Batch, limits: StoreLimits, publish: PublishC
     floor,
     answered,
     lastId,
-    newEpoch,
-    events,
-    previous,
-    previousMs,
-    publish,
+    newEpoch ?? 0,
+    settings,
     steps.map(encodeStep),
   ])
 }
@@ -54,7 +64,7 @@ function encodeStep(step: Step): readonly unknown[] {
     case 'acquire':
       return encodeAcquire(step)
     case 'extend':
-      return ['e', step.id, step.token, step.ttlMs, step.automatic ? 1 : 0]
+      return ['e', step.id, step.token, step.ttlMs, step.automatic ? 1 : 0, step.fence ?? -1]
     case 'release':
       return ['r', step.id, step.token, step.expired ? 1 : 0]
     case 'cancel':

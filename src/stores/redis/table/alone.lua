@@ -7,25 +7,38 @@ local alone = {}
 local indexes, log, nodes, requests, resource, texts, turn =
   module.indexes, module.log, module.nodes, module.requests, module.resource, module.texts, module.turn
 local held, due = indexes.held, indexes.due
-local format, sub = string.format, string.sub
+local type, format, sub = type, string.format, string.sub
 
 -- Exclusive, this resource only.
 local PLAIN = 'xn'
 
--- Numbers an event; 0 where the log is off.
-local function nextEvent()
-  if turn.limits.events == 0 then
-    return 0
+-- Logs that the lease was granted, and tells its holder: the outcome as JSON.
+function alone.tellGranted(text, agent, requestText, fenceText, dueText)
+  local event = turn.takeEvent()
+  if event > 0 then
+    log.add('["l",' .. agent .. ',[' .. resource.quoted(text) .. '],null,null,' .. fenceText .. ',null,0,null]')
   end
-  local meta = turn.meta
-  meta.lastEvent = meta.lastEvent + 1
-  return meta.lastEvent
+  local limits, id = turn.limits, sub(text, 3)
+  local view = limits.previous > 0 and module.previous.get(id, turn.wallNow - limits.previousMs)
+  return '[1,' .. requestText .. ',' .. fenceText .. ',' .. turn.wallNowText .. ',' .. dueText .. format(',0,0,%d,', event)
+    .. (view and '[[' .. resource.quoted(id) .. ',' .. sub(view, 2) .. ']' or '[]') .. ']'
 end
 
-local function previousOf(id)
-  local limits = turn.limits
-  local view = limits.previous > 0 and module.previous.get(id, turn.wallNow - limits.previousMs)
-  return view and '[[' .. resource.quoted(id) .. ',' .. sub(view, 2) .. ']' or '[]'
+-- Likewise that it was released.
+function alone.tellReleased(text, agent, since, fenceText)
+  local heldMs = format('%d', turn.now - since)
+  local event = turn.takeEvent()
+  if event > 0 then
+    log.add(
+      '["u",' .. agent .. ',[' .. resource.quoted(text) .. '],null,null,' .. fenceText .. ',' .. heldMs .. ',null,null]'
+    )
+  end
+  return '[9,true,false,' .. heldMs .. format(',%d]', event)
+end
+
+-- What is remembered of it.
+function alone.previousOf(agent, fenceText)
+  return '[' .. turn.wallNowText .. ',' .. fenceText .. ',' .. agent .. ',null]'
 end
 
 -- Grants the request; nil for the long way.
@@ -39,7 +52,8 @@ function alone.acquire(wire, session)
     return nil
   end
   local request, fence, dueAt = turn.takeId(), turn.takeFence(), turn.now + wire[5]
-  local padded, dueText, fenceText = indexes.padded(request), format('%d', dueAt), format('%d', fence)
+  local requestText, fenceText, dueText = format('%d', request), format('%d', fence), format('%d', dueAt)
+  local padded = indexes.filled(requestText)
   nodes.hold(id, request)
   indexes.put(held, 'x' .. id .. '\0' .. padded, '0')
   indexes.put(due, padded, dueText)
@@ -48,16 +62,11 @@ function alone.acquire(wire, session)
     indexes.put(held, 'c' .. chain .. '\0' .. padded, '0')
   end
   local hash = turn.hash(token)
-  requests.putAlone(request, texts.encodeAlone(text, session, agent, wire[5], hash, dueAt, fence, chain ~= 0 and chain))
+  requests.putAlone(requestText, texts.encodeAlone(text, session, agent, wire[5], hash, dueAt, fence, chain ~= 0 and chain))
   if session.keepUntil < dueAt then
     session.keepUntil = dueAt
   end
-  local event = nextEvent()
-  if event > 0 then
-    log.add('["l",' .. agent .. ',[' .. resource.quoted(text) .. '],null,null,' .. fenceText .. ',null,0,null]')
-  end
-  return format('[1,%d,', request) .. fenceText .. ',' .. turn.wallNowText .. ',' .. dueText
-    .. format(',0,0,%d,', event) .. previousOf(id) .. ']'
+  return alone.tellGranted(text, agent, requestText, fenceText, dueText)
 end
 
 -- Ends the lease; nil for the long way.
@@ -66,29 +75,24 @@ function alone.release(wire)
     return nil
   end
   local request = wire[2]
-  local text, agent, hash, dueAt, since, fence, chain = requests.getAlone(request)
+  local requestText = format('%d', request)
+  local text, agent, hash, dueAt, since, fence, chain = requests.getAlone(request, requestText)
   if not text or hash ~= turn.hash(wire[3]) or dueAt <= turn.now then
     return nil
   end
-  local id, padded = sub(text, 3), indexes.padded(request)
-  requests.dropAlone(request)
+  local id, padded = sub(text, 3), indexes.filled(requestText)
+  requests.dropAlone(request, requestText)
   nodes.clear(id)
   indexes.drop(held, 'x' .. id .. '\0' .. padded)
   indexes.drop(due, padded)
   if chain then
     indexes.drop(held, 'c' .. chain .. '\0' .. padded)
   end
-  local fenceText, heldMs = format('%d', fence), format('%d', turn.now - since)
+  local fenceText = format('%d', fence)
   if turn.limits.previous > 0 then
-    module.previous.put(id, '[' .. turn.wallNowText .. ',' .. fenceText .. ',' .. agent .. ',null]')
+    module.previous.put(id, alone.previousOf(agent, fenceText))
   end
-  local event = nextEvent()
-  if event > 0 then
-    log.add(
-      '["u",' .. agent .. ',[' .. resource.quoted(text) .. '],null,null,' .. fenceText .. ',' .. heldMs .. ',null,null]'
-    )
-  end
-  return '[9,true,false,' .. heldMs .. format(',%d]', event)
+  return alone.tellReleased(text, agent, since, fenceText)
 end
 
 return alone

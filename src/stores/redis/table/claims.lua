@@ -3,6 +3,7 @@ local claims = {}
 
 local indexes, nodes, places, resource, rows =
   module.indexes, module.nodes, module.places, module.resource, module.rows
+local emptied = module.scratch.emptied
 local held, lines = indexes.held, indexes.lines
 
 local function indexHeld(apply, claim, id)
@@ -14,10 +15,10 @@ end
 
 -- Tree claims.
 
-local trees
+local trees = {}
 
 function claims.begin()
-  trees = {}
+  trees = emptied(trees)
 end
 
 local function treesIn(type)

@@ -34,13 +34,12 @@ function holding.ownLease(id, token)
   return nil
 end
 
--- Owners whose part at this offset (0: hash, 1: session) is `value` let go of a lease; where there is only one, it was
--- found by that part. Returns the outcome without its
+-- The owner with this hash lets go of a lease; where there is only one, it is that one. Returns the outcome without its
 -- first word: whether the lease goes on, how long it was held, the event's number.
-local function letGo(row, offset, value, how)
+local function letGo(row, hash, how)
   local left = {}
   for index = 1, row.owners and #row.owners or 0, 2 do
-    if row.owners[index + offset] ~= value then
+    if row.owners[index] ~= hash then
       left[#left + 1] = row.owners[index]
       left[#left + 1] = row.owners[index + 1]
     end
@@ -57,7 +56,7 @@ end
 -- Moves the expiry of one's own live lease.
 function holding.extend(step)
   local row = holding.ownLease(step.id, step.token)
-  if not row then
+  if not row or (step.fence >= 0 and step.fence ~= row.fence) then
     return '[8]'
   end
   if step.ttlMs == 0 then
@@ -79,7 +78,7 @@ function holding.release(step)
   if not row then
     return '[9,false,false,0,0]'
   end
-  local isShared, heldMs, cursor = letGo(row, 0, turn.hash(step.token), step.isExpired and 'expired' or 'released')
+  local isShared, heldMs, cursor = letGo(row, turn.hash(step.token), step.isExpired and 'expired' or 'released')
   return (isShared and '[9,true,true,' or '[9,true,false,') .. format('%d,%d]', heldMs, cursor)
 end
 
@@ -93,7 +92,7 @@ local function leave(row, step)
   if not lines.isLive(row) then
     return 0, expire(row)
   end
-  local _, _, cursor = letGo(row, 0, turn.hash(step.token), 'released')
+  local _, _, cursor = letGo(row, turn.hash(step.token), 'released')
   return 0, cursor
 end
 
@@ -115,12 +114,12 @@ function holding.cancel(step)
   return '[10,[' .. table.concat(others, ',') .. format('],%d,%d,%d]', ahead, waitedMs, cursor)
 end
 
--- Ends a lease of the session for which its client has no handle.
+-- Lets go of a lease for which the client has no handle. Whoever has entered it since is not concerned.
 function holding.handBack(step, session)
   local row = requests.get(step.id)
   if row and row.isHeld and row.session == session.id and row.fence == step.fence then
     if lines.isLive(row) then
-      letGo(row, 1, session.id, 'released')
+      letGo(row, row.hash, 'released')
     else
       expire(row)
     end

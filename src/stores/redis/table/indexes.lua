@@ -2,26 +2,47 @@
 -- in which nobody stands in anybody's way reads none of them.
 local indexes = {}
 
+local keys, server = module.keys, module.server
+local emptied = module.scratch.emptied
+
 local ALL = { 'held', 'lines', 'due', 'wanted', 'sessions', 'unsettled', 'previous' }
 
 for _, name in ipairs(ALL) do
-  indexes[name] = {}
+  indexes[name] = { key = false, pending = {}, isChanged = false }
 end
 
+-- The namespace that was worked on last.
+local lastRows
+-- What is written, and behind it what was written at an earlier time.
+local puts, drops = {}, {}
+
 function indexes.begin()
-  for _, name in ipairs(ALL) do
-    local index = indexes[name]
-    index.key = module.keys[name]
+  for at = 1, #ALL do
+    local index = indexes[ALL[at]]
+    if lastRows ~= keys.rows then
+      index.key = keys[ALL[at]]
+    end
     -- What a call that failed has left.
-    if index.isChanged ~= false then
+    if index.isChanged then
       index.pending, index.isChanged = {}, false
     end
   end
+  lastRows = keys.rows
+end
+
+local ZEROS = {}
+for length = 1, 16 do
+  ZEROS[length] = string.rep('0', 16 - length)
 end
 
 -- An id as it stands in an index.
 function indexes.padded(id)
   return string.format('%016d', id)
+end
+
+-- Likewise, given its digits: several times faster.
+function indexes.filled(digits)
+  return ZEROS[#digits] .. digits
 end
 
 -- `score` is text: '0' in the sets that are ordered by text.
@@ -40,9 +61,8 @@ function indexes.flush(index)
   if not index.isChanged then
     return 0
   end
-  local puts, drops = {}, {}
   local lastPut, lastDrop = 0, 0
-  for member, score in pairs(index.pending) do
+  for member, score in next, index.pending do
     if score then
       puts[lastPut + 1], puts[lastPut + 2] = score, member
       lastPut = lastPut + 2
@@ -51,16 +71,19 @@ function indexes.flush(index)
       drops[lastDrop] = member
     end
   end
-  index.pending = {}
+  index.pending = emptied(index.pending)
   index.isChanged = false
-  local added = module.server.writeMany('ZADD', index.key, puts, 2)
-  module.server.writeMany('ZREM', index.key, drops, 1)
+  local added = server.writeMany('ZADD', index.key, puts, lastPut, 2)
+  server.writeMany('ZREM', index.key, drops, lastDrop, 1)
   return added
 end
 
 function indexes.flushAll()
-  for _, name in ipairs(ALL) do
-    indexes.flush(indexes[name])
+  for at = 1, #ALL do
+    local index = indexes[ALL[at]]
+    if index.isChanged then
+      indexes.flush(index)
+    end
   end
 end
 

@@ -2,29 +2,37 @@
 -- entry is JSON: the wall clock, then the events. Reading filters exactly; trimming leaves whole entries.
 local log = {}
 
-local events
+-- The events of this batch, and how many; what stands behind them is of an earlier time.
+local events, count = {}, 0
+
+-- Old entries are forgotten once for so many events.
+local TRIM_EVERY = 256
 
 function log.begin()
-  events = {}
+  if count > TRIM_EVERY then
+    events = {}
+  end
+  count = 0
 end
 
 function log.add(event)
-  events[#events + 1] = event
-end
-
-function log.isEmpty()
-  return #events == 0
+  count = count + 1
+  events[count] = event
 end
 
 -- Writes what the batch has logged, and forgets what is older than `keep` events.
 function log.flush(last, keep)
-  if #events == 0 then
+  if count == 0 then
     return
   end
-  local name = string.format('%d-%d', last, #events)
-  local text = '[' .. module.turn.wallNowText .. ',' .. table.concat(events, ',') .. ']'
-  local oldest = string.format('%d', math.max(0, last - keep + 1))
-  redis.call('XADD', module.keys.log, 'MINID', '~', oldest, name, 'e', text)
+  local name = string.format('%d-%d', last, count)
+  local text = '[' .. module.turn.wallNowText .. ',' .. table.concat(events, ',', 1, count) .. ']'
+  if last % TRIM_EVERY < count then
+    local oldest = string.format('%d', math.max(0, last - keep + 1))
+    redis.call('XADD', module.keys.log, 'MINID', '~', oldest, name, 'e', text)
+  else
+    redis.call('XADD', module.keys.log, name, 'e', text)
+  end
   redis.call(module.turn.publish, module.keys.growth, '')
 end
 

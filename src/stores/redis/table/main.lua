@@ -6,7 +6,7 @@
 local sessions, steps, sweeping, granting, turn =
   module.sessions, module.steps, module.sweeping, module.granting, module.turn
 local rows = module.rows
-local format = string.format
+local decode, unpack, format = cjson.decode, unpack, string.format
 
 -- A floor further ahead of the wall clock than this is refused: it would push all later tokens ahead. Not so one that
 -- this very table has given, or nobody could speak to it any more when its wall clock was set back.
@@ -15,9 +15,20 @@ local MAX_FLOOR_LEAD_MS = 60000
 -- How many messages one answer carries.
 local MESSAGE_PAGE = 256
 
+-- The settings of a store as they crossed the wire last, and what they say.
+local settings, limits, publishCommand
+
+local function readSettings(text)
+  local events, previous, previousMs, command = string.match(text, '^(%S+) (%S+) (%S+) (%u+)$')
+  limits = { events = tonumber(events), previous = tonumber(previous), previousMs = tonumber(previousMs) }
+  settings, publishCommand = text, command
+end
+
 local function readBatch(text)
-  local session, number, epoch, acked, deadMs, floor, answered, lastId, newEpoch, events, previous, previousMs, publish,
-    list = unpack(cjson.decode(text))
+  local session, number, epoch, acked, deadMs, floor, answered, lastId, newEpoch, own, list = unpack(decode(text))
+  if own ~= settings then
+    readSettings(own)
+  end
   return {
     session = session,
     number = number,
@@ -28,16 +39,18 @@ local function readBatch(text)
     answered = answered,
     lastId = lastId,
     newEpoch = newEpoch,
-    limits = { events = events, previous = previous, previousMs = previousMs },
-    publish = publish,
     steps = list,
   }
 end
 
--- Whether the store has lost changes that the session was told of. Its waiters are then as those of a dead session, and
--- ids go on above all that it has seen, so that none of them means something else to it.
-local function isRolledBack(batch, before)
-  return batch.lastId > turn.meta.lastId or batch.answered > before.batch or batch.acked > before.posted
+-- From where a session comes back: it was silent for too long, or the store has lost changes that it was told of. Its
+-- waiters are then as those of a dead session, and ids go on above all that it has seen, so that none of them means
+-- something else to it.
+local function comebackOf(batch, before)
+  if batch.lastId > turn.meta.lastId or batch.answered > before.batch or batch.acked > before.posted then
+    return 'rollback'
+  end
+  return not turn.isAlive(before) and 'silence'
 end
 
 local function newSession(batch)
@@ -56,9 +69,7 @@ end
 
 -- Removes what the session has acknowledged, and confirms the grants among it.
 local function acknowledge(session, acked)
-  local messages = sessions.take(session, math.min(acked, session.posted))
-  -- What it knows and the store does not is lost, not still to come: the numbers go on above.
-  session.posted = math.max(session.posted, acked)
+  local messages = sessions.take(session, acked)
   session.acked = acked
   for _, message in ipairs(messages) do
     local id = string.match(message, '^%[%d+,1,(%d+)')
@@ -69,13 +80,13 @@ local function acknowledge(session, acked)
 end
 
 -- Notes that the session was heard of, and confirms what it has acknowledged. A batch that only looks leaves no trace.
-local function enterSession(batch, before, returns)
+local function enterSession(batch, before, comeback)
   local session = before or newSession(batch)
   session.seenAt = turn.now
   session.deadMs = batch.deadMs
   session.batch = batch.number
-  session.dueAt = returns and turn.now or math.min(session.dueAt, turn.now + batch.deadMs)
-  if returns then
+  session.dueAt = comeback and turn.now or math.min(session.dueAt, turn.now + batch.deadMs)
+  if comeback then
     session.birth = session.birth + 1
     session.isHaunted = session.isHaunted or session.waiting > 0
   end
@@ -83,7 +94,8 @@ local function enterSession(batch, before, returns)
     return session
   end
   sessions.put(session)
-  if batch.acked > session.acked then
+  -- What was acknowledged before the store went back may have been another message of that number.
+  if comeback ~= 'rollback' and batch.acked > session.acked then
     acknowledge(session, batch.acked)
   end
   return session
@@ -108,7 +120,7 @@ local function publish(batch)
   for _, id in ipairs(turn.posted) do
     if id ~= batch.session then
       local text = '["' .. turn.meta.epoch .. '",[' .. table.concat(turn.posts[id], ',') .. ']]'
-      redis.call(batch.publish, module.keys.channelOf(id), text)
+      redis.call(turn.publish, module.keys.channelOf(id), text)
     end
   end
 end
@@ -137,9 +149,9 @@ end
 local function open(batch)
   rows.want('m')
   sessions.want(batch.session)
-  steps.want(batch.steps, batch.limits)
+  steps.want(batch.steps, turn.limits)
   rows.fetch()
-  local refusal = turn.open(batch.newEpoch)
+  local refusal = turn.open(rows.get('m'), batch.newEpoch)
   if refusal then
     return refusal
   end
@@ -173,9 +185,9 @@ local function apply(batch)
   if answer then
     return answer
   end
-  local returns = before and (not turn.isAlive(before) or isRolledBack(batch, before))
+  local comeback = before and comebackOf(batch, before)
   turn.raise(batch.lastId, batch.floor)
-  local session = enterSession(batch, before, returns)
+  local session = enterSession(batch, before, comeback)
   sweeping.sweep()
   local outcomes = {}
   for index, step in ipairs(batch.steps) do
@@ -183,25 +195,30 @@ local function apply(batch)
     granting.settle()
   end
   settleChains()
-  return finish(batch, returns or not before, outcomes)
+  return finish(batch, (comeback or not before) and true or false, outcomes)
 end
 
 -- What modules keep is of one batch only.
-local function begin(batch)
-  rows.begin()
+local function begin()
   module.indexes.begin()
   module.resource.begin()
   module.nodes.begin()
   module.claims.begin()
   module.requests.begin()
   sessions.begin()
-  module.log.begin()
-  turn.begin(batch.limits, batch.publish)
+  turn.begin()
 end
 
 return function(key, argument)
   local batch = readBatch(argument)
+  turn.limits, turn.publish = limits, publishCommand
   module.keys.use(key)
-  begin(batch)
+  rows.begin()
+  module.log.begin()
+  local answer = module.lone.apply(batch)
+  if answer then
+    return answer
+  end
+  begin()
   return apply(batch)
 end

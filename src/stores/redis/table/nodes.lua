@@ -4,13 +4,14 @@
 local nodes = {}
 
 local rows = module.rows
+local emptied = module.scratch.emptied
 local pack, unpackText = cmsgpack.pack, cmsgpack.unpack
 
 -- false: nothing; a number: the one exclusive holder; a table: counts.
-local byResource, changed
+local byResource, changed = {}, {}
 
 function nodes.begin()
-  byResource, changed = {}, {}
+  byResource, changed = emptied(byResource), emptied(changed)
 end
 
 -- `exclusive` is the request that holds the resource exclusively (there is never a second one, because what is dead is
@@ -146,7 +147,7 @@ function nodes.clear(id)
 end
 
 function nodes.flush()
-  for id in pairs(changed) do
+  for id in next, changed do
     local node = byResource[id]
     local text = node and encode(node)
     if text then
@@ -155,7 +156,7 @@ function nodes.flush()
       rows.drop('n' .. id)
     end
   end
-  changed = {}
+  changed = emptied(changed)
 end
 
 return nodes

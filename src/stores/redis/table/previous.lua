@@ -21,6 +21,22 @@ function previous.put(id, text)
   indexes.put(indexes.previous, id, string.format('%d', meta.tick))
 end
 
+-- For lone.lua, which writes the row itself: puts a resource at the end of the order, and forgets the oldest beyond
+-- `keep`.
+function previous.add(id, keep)
+  local meta = module.turn.meta
+  meta.tick = meta.tick + 1
+  meta.remembered = meta.remembered + redis.call('ZADD', module.keys.previous, string.format('%d', meta.tick), id)
+  if meta.remembered <= keep then
+    return
+  end
+  local forgotten = redis.call('ZPOPMIN', module.keys.previous, meta.remembered - keep)
+  for index = 1, #forgotten, 2 do
+    redis.call('HDEL', module.keys.rows, 'p' .. forgotten[index])
+  end
+  meta.remembered = keep
+end
+
 -- Forgets the oldest beyond `keep`: once for a batch, so what it has ended itself may be more for a moment.
 function previous.flush(keep)
   local meta = module.turn.meta

@@ -12,15 +12,16 @@ local requests = {}
 
 local claims, indexes, rows, texts = module.claims, module.indexes, module.rows, module.texts
 local due, wanted, held, lines = indexes.due, indexes.wanted, indexes.held, indexes.lines
+local emptied = module.scratch.emptied
 local format = string.format
 
 -- Rows by id: false for none.
-local byId
+local byId = {}
 -- Rows that ended in this batch without ever having been touched.
-local endedAlone
+local endedAlone = {}
 
 function requests.begin()
-  byId, endedAlone = {}, {}
+  byId, endedAlone = emptied(byId), emptied(endedAlone)
 end
 
 function requests.get(id)
@@ -40,22 +41,23 @@ function requests.want(id)
   end
 end
 
--- For alone.lua: what a request says that its short way can do with; nothing for any other.
-function requests.getAlone(id)
-  local text = byId[id] == nil and rows.get('r' .. format('%d', id))
+-- For alone.lua: what a request says that its short way can do with; nothing for any other. `digits` are those of its
+-- id.
+function requests.getAlone(id, digits)
+  local text = byId[id] == nil and rows.get('r' .. digits)
   if text then
     return texts.decodeAlone(text)
   end
   return nil
 end
 
-function requests.putAlone(id, text)
-  rows.put('r' .. format('%d', id), text)
+function requests.putAlone(digits, text)
+  rows.put('r' .. digits, text)
 end
 
-function requests.dropAlone(id)
+function requests.dropAlone(id, digits)
   byId[id] = false
-  rows.drop('r' .. format('%d', id))
+  rows.drop('r' .. digits)
 end
 
 -- Notes that something refers to a request: from now on its end must look around.
@@ -260,7 +262,7 @@ function requests.waitingOf(session, limit)
 end
 
 function requests.flush()
-  for id, row in pairs(byId) do
+  for id, row in next, byId do
     if row and row.isChanged then
       rows.put('r' .. format('%d', id), texts.encode(row))
     end

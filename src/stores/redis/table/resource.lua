@@ -2,14 +2,18 @@
 -- t), its resource.
 local resource = {}
 
+local emptied = module.scratch.emptied
+
+local find = string.find
+
 local EXCLUSIVE = string.byte('x')
 local TREE = string.byte('t')
 
 -- What was read in this batch.
-local claims, ancestors
+local claims, ancestors = {}, {}
 
 function resource.begin()
-  claims, ancestors = {}, {}
+  claims, ancestors = emptied(claims), emptied(ancestors)
 end
 
 function resource.claim(text)
@@ -42,7 +46,7 @@ end
 
 -- A text without control characters as JSON.
 local function quoted(text)
-  if string.find(text, '["\\]') then
+  if find(text, '"', 1, true) or find(text, '\\', 1, true) then
     return cjson.encode(text)
   end
   return '"' .. text .. '"'

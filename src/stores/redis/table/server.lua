@@ -6,11 +6,11 @@ local server = {}
 -- Arguments of one command that Lua can hand over.
 local CHUNK = 4000
 
--- Writes a command with any number of arguments, `width` of which belong together. Returns the sum of its replies.
-function server.writeMany(command, key, arguments, width)
-  local count = #arguments
+-- Writes a command with the first `count` of these arguments, `width` of which belong together. Returns the sum of its
+-- replies.
+function server.writeMany(command, key, arguments, count, width)
   if count <= CHUNK then
-    return count > 0 and redis.call(command, key, unpack(arguments)) or 0
+    return count > 0 and redis.call(command, key, unpack(arguments, 1, count)) or 0
   end
   local sum = 0
   local size = CHUNK - CHUNK % width

@@ -31,7 +31,7 @@ local DECODERS = {
     return step
   end,
   e = function(wire)
-    return { id = wire[2], token = wire[3], ttlMs = wire[4], isAutomatic = wire[5] == 1 }
+    return { id = wire[2], token = wire[3], ttlMs = wire[4], isAutomatic = wire[5] == 1, fence = wire[6] }
   end,
   r = function(wire)
     return { id = wire[2], token = wire[3], isExpired = wire[4] == 1 }
@@ -140,7 +140,7 @@ function steps.wantMore(list)
     local letter = wire[1]
     if OF_A_REQUEST[letter] then
       -- The short way needs nothing more.
-      local row = not requests.getAlone(wire[2]) and requests.get(wire[2])
+      local row = not requests.getAlone(wire[2], string.format('%d', wire[2])) and requests.get(wire[2])
       if row and row.isHeld then
         module.claims.wantToDrop(row)
       end

@@ -2,6 +2,7 @@
 local turn = {}
 
 local rows = module.rows
+local emptied = module.scratch.emptied
 local format = string.format
 
 -- The layout of the keys; a namespace of another one is left alone.
@@ -9,24 +10,27 @@ local LAYOUT = 1
 local STEP_BUDGET = module.budget
 
 -- Requests that ended and whose waiters are to be looked at, in order.
-local ended, firstEnded, lastEnded
+local ended, firstEnded, lastEnded = {}, 1, 0
 -- Chains that may have fallen back to one open request, or whose open request may have more in front of it, in order.
-local narrowed, isNarrowed, firstNarrowed, lastNarrowed
+local narrowed, isNarrowed, firstNarrowed, lastNarrowed = {}, {}, 1, 0
 -- An ownership token and its hash.
 local hashedToken, lastHash
+-- The row of the namespace as it was written last, and what it says. The text of a row tells all of it, so a row that
+-- still has this text need not be read again.
+local keptText, keptMeta
 
-function turn.begin(limits, publish)
-  turn.limits, turn.publish = limits, publish
-  -- What the batch may do in passing, and what its own steps may clear out of their way.
-  turn.passing = { left = STEP_BUDGET }
-  turn.touched = { left = STEP_BUDGET }
-  -- Sessions to which something was posted, in order, and what.
-  turn.posted, turn.posts = {}, {}
+-- What the batch may do in passing, and what its own steps may clear out of their way.
+turn.passing, turn.touched = {}, {}
+-- Sessions to which something was posted, in order, and what.
+turn.posted, turn.posts = {}, {}
+
+function turn.begin()
+  turn.passing.left, turn.touched.left = STEP_BUDGET, STEP_BUDGET
+  turn.posted, turn.posts = emptied(turn.posted), emptied(turn.posts)
   -- The namespace is to be made; what a session has seen is more than what was given.
   turn.isNew, turn.isRaised = false, false
-  ended, firstEnded, lastEnded = {}, 1, 0
-  narrowed, isNarrowed, firstNarrowed, lastNarrowed = {}, {}, 1, 0
-  hashedToken = nil
+  ended, firstEnded, lastEnded = emptied(ended), 1, 0
+  narrowed, isNarrowed, firstNarrowed, lastNarrowed = emptied(narrowed), emptied(isNarrowed), 1, 0
 end
 
 local function newMeta(epoch)
@@ -60,16 +64,23 @@ local function hasWideNumbers()
   return format('%d', 4503599627370497) == '4503599627370497'
 end
 
--- Reads the row of the namespace; says why it cannot be used.
-function turn.open(newEpoch)
-  local text = rows.get('m')
+-- Takes what the row of the namespace says, `text` being false where there is none; says why it cannot be used.
+function turn.open(text, newEpoch)
   if not text then
     if not hasWideNumbers() then
       return '!numbers'
     end
+    if newEpoch == 0 then
+      return '!new'
+    end
     -- What another life of the namespace may have left does not belong to this one.
     turn.isNew = true
     turn.meta = newMeta(newEpoch)
+    return nil
+  end
+  if text == keptText then
+    -- It is changed from here on: what a call that fails leaves of it is not used again.
+    turn.meta, keptText = keptMeta, nil
     return nil
   end
   -- The number of the layout comes first, in one byte.
@@ -186,19 +197,27 @@ function turn.subjectOf(row)
   return subject
 end
 
--- Logs an event of one letter; the last four as JSON, 'null' where they do not apply. Returns its number: 0 where the
--- log is off.
-function turn.log(letter, row, fence, heldMs, waitedMs, forced)
+-- The number of the next event: 0 where the log is off.
+function turn.takeEvent()
   if turn.limits.events == 0 then
     return 0
   end
   local meta = turn.meta
   meta.lastEvent = meta.lastEvent + 1
-  module.log.add(
-    '["' .. letter .. '",' .. turn.subjectOf(row) .. ',' .. fence .. ',' .. heldMs .. ',' .. waitedMs .. ',' .. forced
-      .. ']'
-  )
   return meta.lastEvent
+end
+
+-- Logs an event of one letter; the last four as JSON, 'null' where they do not apply. Returns its number: 0 where the
+-- log is off.
+function turn.log(letter, row, fence, heldMs, waitedMs, forced)
+  local event = turn.takeEvent()
+  if event > 0 then
+    module.log.add(
+      '["' .. letter .. '",' .. turn.subjectOf(row) .. ',' .. fence .. ',' .. heldMs .. ',' .. waitedMs .. ',' .. forced
+        .. ']'
+    )
+  end
+  return event
 end
 
 function turn.noteEnd(id)
@@ -243,6 +262,17 @@ function turn.takeNarrowed()
   return chain
 end
 
+-- The row of the namespace as a text.
+function turn.encode()
+  local meta = turn.meta
+  keptText = cmsgpack.pack(
+    LAYOUT, meta.epoch, meta.lastId, meta.lastFence, meta.lastEvent, meta.unsettled, meta.unchecked, meta.trees,
+    meta.now, meta.ahead, meta.nextDue, meta.nextLook, meta.tick, meta.remembered
+  )
+  keptMeta = meta
+  return keptText
+end
+
 -- Writes everything. The batch of somebody who only looks writes nothing.
 function turn.flush()
   local meta = turn.meta
@@ -254,13 +284,7 @@ function turn.flush()
       module.server.removeLeftovers()
     end
     module.previous.flush(turn.limits.previous)
-    rows.put(
-      'm',
-      cmsgpack.pack(
-        LAYOUT, meta.epoch, meta.lastId, meta.lastFence, meta.lastEvent, meta.unsettled, meta.unchecked, meta.trees,
-        meta.now, meta.ahead, meta.nextDue, meta.nextLook, meta.tick, meta.remembered
-      )
-    )
+    rows.put('m', turn.encode())
     rows.flush()
   end
   module.indexes.flushAll()
