@@ -63,7 +63,7 @@ const FAMILIES: readonly (readonly [string, MakeClient])[] = [
   ],
 ]
 
-describe.each(FAMILIES)("a user's own client of %s", (_, makeClient) => {
+describe.each(FAMILIES)("a user's own client of %s", (family, makeClient) => {
   async function locksOn(server: RedisServer, options: Parameters<typeof redisLocks>[1] = {}): Promise<Locks> {
     const locks = redisLocks(await makeClient(server), options)
     await (await locks.acquire('r:warm', { agentId: 'warm' })).release()
@@ -73,6 +73,19 @@ describe.each(FAMILIES)("a user's own client of %s", (_, makeClient) => {
   function killConnections(server: RedisServer): Promise<unknown> {
     const kill = (type: string): Promise<unknown> => server.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes')
     return Promise.all([kill('normal'), kill('pubsub')])
+  }
+
+  /**
+   * node-redis 5 can lose its connection for good where a server dies while it shakes hands with it (mended in 6.2), so
+   * its server loses the data and the connections, and lives.
+   */
+  async function loseData(server: RedisServer): Promise<void> {
+    if (family !== 'node-redis 5') {
+      await server.kill()
+      return server.restart()
+    }
+    await server.command('FLUSHALL')
+    await killConnections(server)
   }
 
   test('loses its connections, and nobody loses a lock or a place', { timeout: 30_000 }, async () => {
@@ -103,8 +116,7 @@ describe.each(FAMILIES)("a user's own client of %s", (_, makeClient) => {
     const [a, b, c] = [await locksOn(server), await locksOn(server), await locksOn(server)]
     const held = await a.acquire('r:x', { agentId: 'a', ...LONG })
     const waits = await inLine([b, c], 'r:x', LONG)
-    await server.kill()
-    await server.restart()
+    await loseData(server)
     expect(await lossOf(held)).toMatchObject({ loss: { kind: 'epoch' } })
     const fences = await servedInAnyOrder(waits)
     expect(fences).toEqual(fences.toSorted((one, other) => one - other))
