@@ -16,7 +16,14 @@ export async function extend(settings: Settings, target: string, flags: ExtendFl
   return withOwned(settings, target, async ({ connection, handle, written }) => {
     const { id, token, fencingToken } = handle
     const ttlMs = given ?? handle.ttlMs
-    const { outcome, answer } = await connection.run({ type: 'extend', id, token, fence: null, ttlMs, automatic: false })
+    const { outcome, answer } = await connection.run({
+      type: 'extend',
+      id,
+      token,
+      fence: null,
+      ttlMs,
+      automatic: false,
+    })
     if (outcome.type === 'gone') {
       forget(written)
       throw new Failure(
