@@ -21,6 +21,12 @@ function batch(actor: number, ...deeds: readonly Deed[]): Move {
   return { move: 'batch', actor, acks: true, deeds }
 }
 
+/** Four leases whose time is up. */
+const FOUR_LEASES: History = [
+  batch(0, ...['r:a', 'r:x', 'r:y', 'r:z'].map((id) => ask(write(id), { ttlMs: 10, waitMs: 0 }))),
+  { move: 'advance', ms: 10 },
+]
+
 /** Histories that once showed a bug, as small as they could be made. */
 export const regressions: readonly { readonly bug: string; readonly history: History }[] = [
   {
@@ -66,5 +72,13 @@ export const regressions: readonly { readonly bug: string; readonly history: His
       batch(0, ask(read('r:a'), { chain: 'c' })),
       batch(1),
     ],
+  },
+  {
+    bug: 'a lease whose time was up, and which a batch with little allowance had not ended, was extended',
+    history: [...FOUR_LEASES, batch(0, { do: 'extend', pick: 0, ttlMs: 1000, automatic: false })],
+  },
+  {
+    bug: 'a lease whose time was up, and which a batch with little allowance had not ended, was released in time',
+    history: [...FOUR_LEASES, batch(0, { do: 'release', pick: 0, expired: false })],
   },
 ]

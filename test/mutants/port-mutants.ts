@@ -62,14 +62,6 @@ export const portMutants: readonly Mutant[] = [
     suites: ['test/model/redis.test.ts'],
   },
   {
-    name: 'Lua: short release of what is over',
-    bug: 'a release that comes too late says that it was in time',
-    file: 'stores/redis/table/alone.lua',
-    find: ' or dueAt <= turn.now then',
-    replace: ' then',
-    suites: ['test/model/redis.test.ts'],
-  },
-  {
     name: 'Lua: rollback not noticed',
     bug: 'what a fail-over has forgotten is silently kept by its holder',
     file: 'stores/redis/table/main.lua',
