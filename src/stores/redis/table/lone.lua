@@ -16,7 +16,7 @@ local function isQuiet(batch, session)
     and batch.acked == session.acked and session.posted == session.acked
     and (batch.epoch == 0 or batch.epoch == meta.epoch)
     and batch.lastId <= meta.lastId and batch.floor <= meta.lastFence
-    and session.waiting == 0 and not session.isHaunted and turn.isAlive(session)
+    and session.waiting == 0 and turn.isAlive(session)
     and now + batch.deadMs >= session.dueAt
     and meta.unsettled == 0 and now < meta.nextDue and now < meta.nextLook
 end
