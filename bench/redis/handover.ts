@@ -35,7 +35,7 @@ async function benchShape(bench: Bench, shape: Shape): Promise<Findings> {
     (typeof IN_LINE)[number],
     () => Promise<Served>
   >
-  const found = await inRounds(lines, bench.quick ? 1 : 5)
+  const found = await inRounds(lines, bench.quick ? 1 : 3)
   const title = `${shape.waiters} waiters in ${shape.processes === 1 ? 'one process' : `${shape.processes} processes`}`
   const of = (name: (typeof IN_LINE)[number], figure: (line: Served) => number): number[] => found[name].map(figure)
   const gap = (name: (typeof IN_LINE)[number]): number[] => of(name, ({ gaps }) => median(gaps))

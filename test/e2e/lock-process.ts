@@ -1,13 +1,7 @@
 /** A process for the multi-process tests: `node lock-process.ts <store URL>`, told what to do by its parent. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { guardedUpdateFile } from '../../src/guard/index.ts'
 import { isResourceLockError, type Lock, ResourceLockManager } from '../../src/index.ts'
 import { GuardedRegister } from '../support/guarded-register.ts'
-
-/** What a guarded file holds: the highest token that has entered, and who has counted how often. */
-interface Counter {
-  highest: number
-  by: Record<string, number>
-}
 
 const [, , store = ''] = process.argv
 const locks = new ResourceLockManager({ store, metrics: false, heartbeat: '200ms' })
@@ -22,27 +16,18 @@ function lockOf(handle: number): Lock {
   return lock
 }
 
-function read(path: string): Counter {
-  return JSON.parse(readFileSync(path, 'utf8')) as Counter
-}
-
-function write(path: string, counter: Counter): void {
-  // All or nothing, whenever this process is killed.
-  writeFileSync(`${path}.${process.pid}`, JSON.stringify(counter))
-  renameSync(`${path}.${process.pid}`, path)
-}
-
 /** A guarded read-modify-write; false if a later holder has been here. */
-async function countOnce(path: string, fencingToken: number): Promise<boolean> {
-  const entered = read(path)
-  if (entered.highest > fencingToken) return false
-  write(path, { ...entered, highest: fencingToken })
-  await new Promise((resolve) => void setImmediate(resolve))
-  const counter = read(path)
-  if (counter.highest > fencingToken) return false
-  counter.by[agentId] = (counter.by[agentId] ?? 0) + 1
-  write(path, counter)
-  return true
+async function countOnce(path: string, lock: Lock): Promise<boolean> {
+  try {
+    await guardedUpdateFile(lock, path, (text) => {
+      const counts = JSON.parse(text ?? '{}') as Record<string, number>
+      return JSON.stringify({ ...counts, [agentId]: (counts[agentId] ?? 0) + 1 })
+    })
+    return true
+  } catch (error) {
+    if (isResourceLockError(error, 'FENCED_OUT')) return false
+    throw error
+  }
 }
 
 async function keepCounting(resource: string, countUnder: (lock: Lock) => Promise<boolean>): Promise<void> {
@@ -80,7 +65,7 @@ const methods: Record<string, (...args: never[]) => unknown> = {
     return isAccepted
   },
   /** Counts in a guarded file until it is stopped, and says each count that it has written. */
-  count: (path: string, resource: string) => keepCounting(resource, (lock) => countOnce(path, lock.fencingToken)),
+  count: (path: string, resource: string) => keepCounting(resource, (lock) => countOnce(path, lock)),
   /** Counts in a guarded register until it is stopped, and says each count that was accepted. */
   async countIn(registerPort: number, key: string, resource: string) {
     const register = await GuardedRegister.open(registerPort, key)

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Held, LockProcess, temporaryFolder } from '../support/processes.ts'
@@ -112,9 +112,7 @@ describe('processes on one SQLite file', () => {
   test('lose no guarded count, though one after the other is killed', async () => {
     const folder = temporaryFolder()
     const [store, counter] = [`sqlite:${join(folder, 'locks.db')}`, join(folder, 'counter.json')]
-    writeFileSync(counter, JSON.stringify({ highest: 0, by: {} }))
-    const read = (): Record<string, number> =>
-      (JSON.parse(readFileSync(counter, 'utf8')) as { by: Record<string, number> }).by
+    const read = (): Record<string, number> => JSON.parse(readFileSync(counter, 'utf8')) as Record<string, number>
     const everyone: LockProcess[] = []
     const join4 = async (): Promise<LockProcess> => {
       const process = await LockProcess.start(store)
