@@ -1,4 +1,5 @@
 import type { Lock, ResourceLockManager } from 'holdfast'
+import { untilInLine } from '../compare/standing.ts'
 import type { Findings } from '../findings.ts'
 import { median } from '../statistics.ts'
 import type { Bench } from './bench.ts'
@@ -55,8 +56,7 @@ async function handOverMs(locks: ResourceLockManager, waiters: number): Promise<
   const asking = { ...ASKING, signal: leave.signal }
   const line = Array.from({ length: waiters }, () => locks.acquire(resource, asking))
   for (const waiter of line) waiter.catch(() => undefined)
-  // Asked after them, and so answered after them: by now all are in line.
-  await locks.getLockInfo(resource)
+  await untilInLine(locks, resource, waiters)
   const times: number[] = []
   for (const next of line.slice(0, Math.min(50, waiters - 1))) {
     const start = performance.now()

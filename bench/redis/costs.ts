@@ -1,4 +1,5 @@
 import type { Lock, ResourceLockManager } from 'holdfast'
+import { untilInLine } from '../compare/standing.ts'
 import type { Findings } from '../findings.ts'
 import type { Bench } from './bench.ts'
 import { type Commands, countCommands } from './commands.ts'
@@ -75,8 +76,7 @@ async function handOverInLine(port: number, waiters: number, count: Count): Prom
     const first = await locks.acquire('line:x', AGENT)
     const line = Array.from({ length: waiters }, () => locks.acquire('line:x', AGENT))
     for (const waiter of line) waiter.catch(() => undefined)
-    // Asked after them, and so answered after them: by now all are in line.
-    await locks.getLockInfo('line:x')
+    await untilInLine(locks, 'line:x', waiters)
     let holder: Lock = first
     const turns = Math.min(20, waiters - 1)
     await count(`hand over in a line of ${waiters}`, turns, () =>
