@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readBeside } from '../../core/source-text.ts'
 
 /** What the SQL of this version makes. A store meets a newer one with a refusal, and leads an older one up to here. */
 export const SCHEMA_VERSION = 1
@@ -62,7 +62,5 @@ function inSchema(schema: string): string {
 }
 
 function read(file: string): string {
-  const beside = new URL(file, import.meta.url)
-  // In the bundled command line this module stands in another folder than its files.
-  return readFileSync(existsSync(beside) ? beside : new URL(`../stores/postgres/${file}`, import.meta.url), 'utf8')
+  return readBeside(import.meta.url, 'stores/postgres', file)
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { StoreUnavailableError } from '../../core/errors.ts'
+import { readBeside } from '../../core/source-text.ts'
 import type { RedisLink } from './link.ts'
 
 /** The files of the table, each a module of that name. A module is made when another one first asks for it. */
@@ -75,7 +75,7 @@ interface Entry {
 /** The lock table; tests put other modules in the place of some. */
 export function assembleTable(replacements: Readonly<Record<string, string>> = {}): TableScript {
   const modules = MODULES.map((name) => {
-    const text = replacements[name] ?? readFileSync(new URL(`table/${name}.lua`, import.meta.url), 'utf8')
+    const text = replacements[name] ?? readBeside(import.meta.url, 'stores/redis', `table/${name}.lua`)
     return `definitions.${name} = function()\n${text}end`
   })
   const text = [LOADER, ...modules].join('\n')
