@@ -1,6 +1,7 @@
 import { postgresStore, ResourceLockManager, type SynchronousCommit } from 'holdfast'
 import pg from 'pg'
-import type { Open, Opened } from '../compare/contender.ts'
+import type { Open } from '../compare/contender.ts'
+import { openHoldfast } from '../compare/holdfast.ts'
 import { openVerrouKnex } from '../peers/postgres.ts'
 import { openAdvisory, openNotifyFloor, openRowFloor } from './floors.ts'
 
@@ -16,8 +17,8 @@ export const CONTENDERS = {
   floorOff: { title: 'floor: a row, commit off', open: (url) => openRowFloor(url, 'off') },
   notify: { title: 'floor: a line of rows and NOTIFY', open: openNotifyFloor },
   advisory: { title: 'pg_try_advisory_lock', open: openAdvisory },
-  holdfast: { title: 'holdfast', open: (url) => openHoldfast(url, 'on') },
-  holdfastOff: { title: 'holdfast, commit off', open: (url) => openHoldfast(url, 'off') },
+  holdfast: { title: 'holdfast', open: (url) => openHoldfast(openManager(url, 'on')) },
+  holdfastOff: { title: 'holdfast, commit off', open: (url) => openHoldfast(openManager(url, 'off')) },
   verrou: { title: '@verrou/core with knex', open: openVerrouKnex },
 } as const satisfies Record<string, { readonly title: string; readonly open: Open<string> }>
 
@@ -39,18 +40,6 @@ export const IN_LINE = ['notify', 'holdfast'] as const satisfies ContenderName[]
 /** A manager as most will use it. */
 export function openManager(url: string, synchronousCommit: SynchronousCommit): ResourceLockManager {
   return new ResourceLockManager({ store: postgresStore(url, { synchronousCommit, pool: POOL }), metrics: false })
-}
-
-async function openHoldfast(url: string, synchronousCommit: SynchronousCommit): Promise<Opened> {
-  const locks = openManager(url, synchronousCommit)
-  await locks.connect()
-  return {
-    async acquire(resource) {
-      const lock = await locks.acquire(resource, { agentId: 'bench', timeout: '30s', waitTimeout: 'forever' })
-      return () => lock.release()
-    },
-    close: () => locks.close(),
-  }
 }
 
 /** Connections for the benchmark itself, and for the floors. */

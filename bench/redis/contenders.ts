@@ -1,6 +1,7 @@
 import { redisStore, ResourceLockManager } from 'holdfast'
 import { Redis } from 'ioredis'
-import type { Open, Opened } from '../compare/contender.ts'
+import type { Open } from '../compare/contender.ts'
+import { openHoldfast } from '../compare/holdfast.ts'
 import { openRedisSemaphore, openRedlock, openVerrou } from '../peers/redis.ts'
 import { openFloor, openQueueFloor } from './floors.ts'
 
@@ -11,8 +12,8 @@ export const LEASE_MS = 30_000
 export const CONTENDERS = {
   floor: { title: 'floor: SET NX, compare and delete', open: openFloor },
   queue: { title: 'floor: queue and direct grant', open: openQueueFloor },
-  holdfast: { title: 'holdfast', open: (port) => openHoldfast(port, true) },
-  bare: { title: 'holdfast without events', open: (port) => openHoldfast(port, false) },
+  holdfast: { title: 'holdfast', open: (port) => openHoldfast(openManager(port, true)) },
+  bare: { title: 'holdfast without events', open: (port) => openHoldfast(openManager(port, false)) },
   semaphore: { title: 'redis-semaphore', open: openRedisSemaphore },
   verrou: { title: '@verrou/core', open: openVerrou },
   redlock: { title: 'redlock 5 beta', open: openRedlock },
@@ -37,18 +38,6 @@ export const IN_LINE = ['queue', 'holdfast', 'semaphore', 'verrou', 'redlock'] a
 export function openManager(port: number, events: boolean): ResourceLockManager {
   const limits = events ? {} : { events: 0, previous: 0 }
   return new ResourceLockManager({ store: redisStore(`redis://127.0.0.1:${port}`, { limits }), metrics: false })
-}
-
-async function openHoldfast(port: number, events: boolean): Promise<Opened> {
-  const locks = openManager(port, events)
-  await locks.connect()
-  return {
-    async acquire(resource) {
-      const lock = await locks.acquire(resource, { agentId: 'bench', timeout: '30s', waitTimeout: 'forever' })
-      return () => lock.release()
-    },
-    close: () => locks.close(),
-  }
 }
 
 /** Commands for the benchmark itself. */
