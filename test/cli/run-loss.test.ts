@@ -150,7 +150,7 @@ describe('holdfast itself', () => {
 
   test('stopped: the command is killed before the lock is somebody else’s', async () => {
     const line = shop.heartbeat('b', 'deaf', 'child', 'stray')
-    const run = shop.run(['x:1', '--timeout', '2s', '--', ...line])
+    const run = shop.run(['x:1', '--timeout', '4s', '--', ...line])
     await Promise.all(['b', 'b.child', 'b.stray'].map((name) => shop.beating(name)))
     shop.stop(run)
     const lock = await shop.locks.acquire('x:1', { agentId: 'successor' })

@@ -8,7 +8,7 @@ import type { Command } from './command.ts'
  * - When we die (SIGKILL, out of memory, a defect) the pipe ends without a goodbye. The command gets SIGTERM, and
  *   SIGKILL after the usual time; the lease then ends by itself.
  * - When we stand still (Ctrl-Z, SIGSTOP, a machine under heavy load) nobody tells it that the lease goes on. At the
- *   end of what it knows the command gets SIGKILL, because the lock may be somebody else's from then on.
+ *   end of what it knows, which is a little before the end of the lease, the command gets SIGKILL.
  *
  * It needs `/bin/sh`, `sleep`, and `grep` (Linux) or `ps` and `awk` (elsewhere). It cannot help if it is killed too,
  * as with all of a container or a cgroup; then the command is gone as well.
@@ -129,7 +129,7 @@ export class Guardian {
     if (pid !== undefined) this.#tell(`command ${pid} ${group ?? ''}`)
   }
 
-  /** The lease is ours for so long. */
+  /** The command may run for so long, if no other news comes. */
   until(remainingMs: number): void {
     const untilMs = performance.now() + remainingMs
     // Each news costs a process.

@@ -11,8 +11,11 @@ const LONGEST_NAP_MS = 1_000
 /** How much of what a renewal gave is kept for an orderly end: SIGTERM at its start, SIGKILL at its end. */
 const SHARE_FOR_END = 1 / 5
 
-/** SIGKILL comes this much before our deadline, which itself comes before the store's: timers may be late. */
-const KILL_AHEAD_MS = 200
+/**
+ * SIGKILL comes this much before our deadline, which itself comes before the store's: timers may be late, and the
+ * guardian has to look for what it kills, which takes a few tenths of a second on a machine that is busy.
+ */
+const KILL_AHEAD_MS = 500
 
 /** How long what was killed may take to be gone. */
 const GONE_WITHIN_MS = 2_000
@@ -43,6 +46,8 @@ export class LeaseWatch {
   #deadlineMs = -Infinity
   /** How much of the lease is kept for an orderly end. */
   #reserveMs = 0
+  /** How much of that is kept for SIGKILL: by us, or by the guardian if we stand still. */
+  #aheadMs = 0
   #killAtMs = Infinity
   #lost: LockLostError | undefined
   #killing: Promise<void> | undefined
@@ -90,8 +95,9 @@ export class LeaseWatch {
     if (deadlineMs > this.#deadlineMs + 1) {
       this.#deadlineMs = deadlineMs
       this.#reserveMs = Math.min(this.#killAfterMs, leftMs * SHARE_FOR_END)
+      this.#aheadMs = Math.min(KILL_AHEAD_MS, this.#reserveMs / 2)
     }
-    this.#guardian.until(leftMs)
+    this.#guardian.until(Math.max(0, leftMs - this.#aheadMs))
     if (leftMs > this.#reserveMs) return
     this.#lost = this.#lossOf({ kind: 'unreachable' })
     this.#killAtMs = performance.now() + this.#killAfterMs
@@ -112,7 +118,7 @@ export class LeaseWatch {
   /** When the lease, while it is still ours, must not have a command any more. */
   #killBefore(): number {
     if (!this.#lock.isHeld) return Infinity
-    return performance.now() + this.#lock.remainingMs() - Math.min(KILL_AHEAD_MS, this.#reserveMs / 4)
+    return performance.now() + this.#lock.remainingMs() - this.#aheadMs
   }
 
   #kill(): void {
