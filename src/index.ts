@@ -15,14 +15,14 @@ export { type RedisClient, redisStore, type RedisStoreOptions } from './stores/r
 export { sqliteStore, type SqliteStoreOptions } from './stores/sqlite/index.ts'
 
 export type { AgentAcquireOptions, AgentForceUnlockOptions, AgentLocks, AgentTryAcquireOptions } from './core/agent.ts'
-export type { ForceUnlockOptions, ListOptions, StaleOptions, WatchOptions } from './core/inspection.ts'
-export type { Lock, Wanted } from './core/lock.ts'
-export type { LockedCallback, Resources, TryAcquireOptions } from './core/locking.ts'
+export type { ForceUnlockOptions, ListOptions, StaleOptions, WatchOptions } from './core/inspection/inspection.ts'
+export type { Lock, Wanted } from './core/lock/lock.ts'
+export type { LockedCallback, Resources, TryAcquireOptions } from './core/lock/locking.ts'
 export type { ManagerOptions } from './core/manager.ts'
-export type { AcquireOptions } from './core/request.ts'
-export type { ResourceInput } from './core/resource.ts'
+export type { AcquireOptions } from './core/lock/request.ts'
+export type { ResourceInput } from './core/resource/resource.ts'
 export type * from './core/model.ts'
-export type { Duration } from './core/duration.ts'
+export type { Duration } from './core/time/duration.ts'
 export {
   type Answer,
   type Batch,
@@ -52,12 +52,18 @@ export {
   ResourceLockError,
   StoreUnavailableError,
 } from './core/errors.ts'
-export { EventBus, type EventBusLike, type EventBusOptions, type EventHandler, getEventBus } from './core/eventbus.ts'
-export type { MetricsRegistry } from './core/metrics.ts'
+export {
+  EventBus,
+  type EventBusLike,
+  type EventBusOptions,
+  type EventHandler,
+  getEventBus,
+} from './core/reporting/eventbus.ts'
+export type { MetricsRegistry } from './core/reporting/metrics.ts'
 
-export { type Backoff, exponential, type ExponentialOptions } from './core/backoff.ts'
-export { defer, fail, onContention, retryAfter } from './core/contention.ts'
-export { retry } from './core/retry.ts'
-export { fileTarget } from './core/file-target.ts'
-export { optimisticUpdate, type OptimisticTarget } from './core/optimistic.ts'
-export { fileResource } from './core/file-resource.ts'
+export { type Backoff, exponential, type ExponentialOptions } from './core/time/backoff.ts'
+export { defer, fail, onContention, retryAfter } from './core/patterns/contention.ts'
+export { retry } from './core/patterns/retry.ts'
+export { fileTarget } from './core/patterns/file-target.ts'
+export { optimisticUpdate, type OptimisticTarget } from './core/patterns/optimistic.ts'
+export { fileResource } from './core/resource/file-resource.ts'

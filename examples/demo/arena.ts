@@ -26,7 +26,7 @@ export interface Count {
 
 /** Real sources of this repository: the longest ones, for an edit of a long file has more to lose. */
 export function chooseOriginals(count: number): readonly Original[] {
-  const found = globSync('src/core/*.ts', { cwd: REPOSITORY }).map((path) => ({
+  const found = globSync('src/core/**/*.ts', { cwd: REPOSITORY }).map((path) => ({
     path: path.split(sep).join('/'),
     text: readFileSync(join(REPOSITORY, path), 'utf8'),
   }))

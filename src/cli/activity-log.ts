@@ -1,6 +1,6 @@
-import { agoText } from '../core/date-text.ts'
 import { eventOf } from '../core/info.ts'
-import { claimText } from '../core/resource.ts'
+import { claimText } from '../core/resource/resource.ts'
+import { agoText } from '../core/time/date-text.ts'
 import type { Connection } from './connection.ts'
 
 /** A cursor of no log: reading starts with the oldest event that is remembered. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeFolder } from '../core/make-folder.ts'
+import { makeFolder } from '../core/disk/make-folder.ts'
+import { stateFolder } from '../core/disk/state-folder.ts'
 import type { Claim } from '../core/model.ts'
-import { stateFolder } from '../core/state-folder.ts'
 import { isAlive, type ProcessIdentity } from './process-identity.ts'
 
 /** A handle of one's own, as it is kept between commands. */

@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers'
-import { claimText } from '../core/resource.ts'
+import { claimText } from '../core/resource/resource.ts'
 import { withoutCredentials } from '../core/store-url.ts'
 import { Connection } from './connection.ts'
 import { EXIT } from './exit-codes.ts'

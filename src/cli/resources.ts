@@ -1,8 +1,8 @@
 import { parse as parsePath } from 'node:path'
-import { fileResource, repositoryOf, workingTreeOf } from '../core/file-resource.ts'
 import type { Claim, Mode } from '../core/model.ts'
-import { realPath } from '../core/real-path.ts'
-import { parseClaims } from '../core/resource.ts'
+import { fileResource, repositoryOf, workingTreeOf } from '../core/resource/file-resource.ts'
+import { realPath } from '../core/resource/real-path.ts'
+import { parseClaims } from '../core/resource/resource.ts'
 import { UsageError } from './failure.ts'
 import type { Setting } from './settings.ts'
 

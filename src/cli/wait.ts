@@ -1,5 +1,5 @@
-import { parseDuration } from '../core/duration.ts'
-import { type AcquireOptions, WAIT_LIMITS } from '../core/request.ts'
+import { type AcquireOptions, WAIT_LIMITS } from '../core/lock/request.ts'
+import { parseDuration } from '../core/time/duration.ts'
 
 /**
  * What `--wait` and `--no-wait` (`false`) say, in milliseconds: 0 is not at all, `Infinity` is for ever. Default: 10 s.

@@ -1,6 +1,6 @@
 import { dateOf, reasonOf, type StoreTime } from '../core/info.ts'
 import type { Claim } from '../core/model.ts'
-import { claimText } from '../core/resource.ts'
+import { claimText } from '../core/resource/resource.ts'
 import type { WaiterView } from '../core/store.ts'
 import type { Connection } from './connection.ts'
 

@@ -1,9 +1,15 @@
-import { type Activity, newActivity } from './activity.ts'
-import type { ForceUnlockOptions, Inspection, ListOptions, StaleOptions, WatchOptions } from './inspection.ts'
-import type { Lock } from './lock.ts'
-import type { LockedCallback, Locking, Resources, TryAcquireOptions } from './locking.ts'
+import type {
+  ForceUnlockOptions,
+  Inspection,
+  ListOptions,
+  StaleOptions,
+  WatchOptions,
+} from './inspection/inspection.ts'
+import type { Lock } from './lock/lock.ts'
+import type { LockedCallback, Locking, Resources, TryAcquireOptions } from './lock/locking.ts'
+import type { AcquireOptions } from './lock/request.ts'
 import type { GapEvent, LockEvent, LockInfo } from './model.ts'
-import type { AcquireOptions } from './request.ts'
+import { type Activity, newActivity } from './session/activity.ts'
 
 /** Options of an agent's own calls: who it is need not be said again. */
 export type AgentAcquireOptions = Omit<AcquireOptions, 'agentId'>

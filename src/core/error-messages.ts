@@ -1,8 +1,8 @@
-import { agoText, leftText, timeText } from './date-text.ts'
-import { formatDuration } from './duration.ts'
 import { NotHeldError } from './errors.ts'
 import type { Claim, DeadlockLink, LockInfo, Loss, LossKind, Mode } from './model.ts'
-import { claimText } from './resource.ts'
+import { claimText } from './resource/resource.ts'
+import { agoText, leftText, timeText } from './time/date-text.ts'
+import { formatDuration } from './time/duration.ts'
 
 /** What a message about a resource in use is made of. */
 export interface Contention {

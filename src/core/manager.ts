@@ -1,28 +1,28 @@
-import { currentActivity, detached, newActivity } from './activity.ts'
 import { AgentLocks } from './agent.ts'
 import { type Chance, systemChance } from './chance.ts'
-import { type Clock, systemClock } from './clock.ts'
-import { type Duration, parseDuration } from './duration.ts'
 import { ClosedError, InvalidRequestError } from './errors.ts'
-import { type EventBusLike, getEventBus } from './eventbus.ts'
 import {
   type ForceUnlockOptions,
   Inspection,
   type ListOptions,
   type StaleOptions,
   type WatchOptions,
-} from './inspection.ts'
-import type { Lock } from './lock.ts'
-import { type LockedCallback, Locking, type Resources, type TryAcquireOptions } from './locking.ts'
-import { createMetrics, type MetricsRegistry, noMetrics } from './metrics.ts'
+} from './inspection/inspection.ts'
+import type { Lock } from './lock/lock.ts'
+import { type LockedCallback, Locking, type Resources, type TryAcquireOptions } from './lock/locking.ts'
+import { type AcquireOptions, checkBoolean } from './lock/request.ts'
 import type { GapEvent, LockEvent, LockInfo } from './model.ts'
 import { checkNamespace } from './namespace.ts'
-import { Observer } from './observer.ts'
 import { checkCount, checkOptions } from './options.ts'
-import { type AcquireOptions, checkBoolean } from './request.ts'
-import { Session } from './session.ts'
+import { type EventBusLike, getEventBus } from './reporting/eventbus.ts'
+import { createMetrics, type MetricsRegistry, noMetrics } from './reporting/metrics.ts'
+import { Observer } from './reporting/observer.ts'
+import { currentActivity, detached, newActivity } from './session/activity.ts'
+import { Session } from './session/session.ts'
 import { show } from './show.ts'
 import type { StoreDriver } from './store.ts'
+import { type Clock, systemClock } from './time/clock.ts'
+import { type Duration, parseDuration } from './time/duration.ts'
 
 /** How a manager works. Every option has a default. */
 export interface ManagerOptions {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import type { Mode } from '../core/model.ts'
-import { parseClaims, parseResource, type ResourceInput } from '../core/resource.ts'
+import { parseClaims, parseResource, type ResourceInput } from '../core/resource/resource.ts'
 import type {
   AcquireOutcome,
   AcquireStep,

@@ -1,7 +1,7 @@
 /** Random histories of a namespace: what several sessions send, and how much time passes in between. */
 import fc from 'fast-check'
 import type { Claim } from '../core/model.ts'
-import { parseClaims } from '../core/resource.ts'
+import { parseClaims } from '../core/resource/resource.ts'
 
 /** One step of a batch, before it is known what it will be about. */
 export type Deed =

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { isResourceLockError } from '../../src/core/errors.ts'
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
 import type { ResourceLockManager } from '../../src/open.ts'
 import type { SynchronousCommit } from '../../src/stores/postgres/index.ts'
 import { LockLoad } from '../support/lock-load.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
 import type { Answer, Batch, Message } from '../../src/core/store.ts'
 import { Faults } from '../support/faulty-store.ts'
 import { type Client, follow, World } from '../support/simulated-client.ts'

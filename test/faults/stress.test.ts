@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { isResourceLockError } from '../../src/core/errors.ts'
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
 import type { Message } from '../../src/core/store.ts'
 import { broken, Faults, loseAnswer, refused } from '../support/faulty-store.ts'
 import { Random } from '../support/random.ts'

@@ -1,8 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseDuration } from '../../src/core/duration.ts'
 import { isResourceLockError, ResourceLockError } from '../../src/core/errors.ts'
-import { claimText, parseClaim, parseClaims, parseResource, type ResourceInput } from '../../src/core/resource.ts'
+import {
+  claimText,
+  parseClaim,
+  parseClaims,
+  parseResource,
+  type ResourceInput,
+} from '../../src/core/resource/resource.ts'
+import { parseDuration } from '../../src/core/time/duration.ts'
 import { openDriver, ResourceLockManager } from '../../src/open.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import { anything, awkwardText, mostlyAn, runs } from './material.ts'

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach } from 'vitest'
-import type { Duration } from '../../src/core/duration.ts'
+import type { Duration } from '../../src/core/time/duration.ts'
 
 /** What a holder is told to do. */
 export type HolderTask =

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseClaims } from '../../src/core/resource.ts'
+import { parseClaims } from '../../src/core/resource/resource.ts'
 import { type Batch, DEFAULT_LIMITS } from '../../src/core/store.ts'
 import type { RequestRow } from '../../src/core/table/storage.ts'
 import { applyBatch } from '../../src/core/table/table.ts'

@@ -1,5 +1,5 @@
 import type { Claim } from '../../src/core/model.ts'
-import { parseClaims } from '../../src/core/resource.ts'
+import { parseClaims } from '../../src/core/resource/resource.ts'
 import type { Deed, History, Move } from '../../src/testing/index.ts'
 
 type Asking = Partial<Extract<Deed, { readonly do: 'acquire' }>>

@@ -1,4 +1,4 @@
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
 import type { Client } from './client.ts'
 import type { Referee } from './referee.ts'
 import { Relation } from './relation.ts'

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../../src/core/clock.ts'
+import type { Clock, Timer } from '../../src/core/time/clock.ts'
 import type { Scheduled, Timeline } from './timeline.ts'
 
 /** How a process stands still: it is stopped (its clocks go on), or the machine sleeps (the monotonic one does not). */

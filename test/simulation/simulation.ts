@@ -1,4 +1,4 @@
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
 import type { Batch } from '../../src/core/store.ts'
 import { Beliefs } from './beliefs.ts'
 import { Client } from './client.ts'

@@ -1,6 +1,6 @@
 import { isResourceLockError } from '../../src/core/errors.ts'
-import type { Lock } from '../../src/core/lock.ts'
-import type { AcquireOptions } from '../../src/core/request.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
+import type { AcquireOptions } from '../../src/core/lock/request.ts'
 import type { Beliefs } from './beliefs.ts'
 import type { Client } from './client.ts'
 import type { Intervention, Operation } from './plan.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach } from 'vitest'
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
 import type { ManagerOptions } from '../../src/core/manager.ts'
 import type { ResourceLockManager } from '../../src/open.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'

@@ -2,8 +2,8 @@
 import { openSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isResourceLockError } from '../../src/core/errors.ts'
-import { EventBus } from '../../src/core/eventbus.ts'
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
+import { EventBus } from '../../src/core/reporting/eventbus.ts'
 import { ResourceLockManager } from '../../src/open.ts'
 import { Random } from '../support/random.ts'
 import {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DeadlockError } from '../../src/core/errors.ts'
-import { EventBus } from '../../src/core/eventbus.ts'
-import type { Lock } from '../../src/core/lock.ts'
+import type { Lock } from '../../src/core/lock/lock.ts'
+import { EventBus } from '../../src/core/reporting/eventbus.ts'
 import type { ResourceLockManager } from '../../src/open.ts'
 import { failure, manager, managers, observed, waitersOf } from '../support/managers.ts'
 

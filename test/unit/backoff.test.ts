@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { exponential, type ExponentialOptions } from '../../src/core/backoff.ts'
+import { exponential, type ExponentialOptions } from '../../src/core/time/backoff.ts'
 
 describe('an exponential backoff', () => {
   test('doubles from its base up to its maximum', () => {

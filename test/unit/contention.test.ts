@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, test, vi } from 'vitest'
+import { LockBusyError, LockTimeoutError, NotHeldError } from '../../src/core/errors.ts'
 import {
   type ContentionAnswer,
   type ContentionError,
@@ -8,9 +9,8 @@ import {
   fail,
   onContention,
   retryAfter,
-} from '../../src/core/contention.ts'
-import { LockBusyError, LockTimeoutError, NotHeldError } from '../../src/core/errors.ts'
-import type { ResourceInput } from '../../src/core/resource.ts'
+} from '../../src/core/patterns/contention.ts'
+import type { ResourceInput } from '../../src/core/resource/resource.ts'
 
 interface Options {
   readonly agentId: string

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Duration, formatDuration, parseDuration } from '../../src/core/duration.ts'
 import { show } from '../../src/core/show.ts'
+import { type Duration, formatDuration, parseDuration } from '../../src/core/time/duration.ts'
 
 const anything = { minMs: 0, maxMs: Infinity }
 const timeout = { minMs: 100, maxMs: 86_400_000 }

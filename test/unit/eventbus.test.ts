@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { EventBus, getEventBus } from '../../src/core/eventbus.ts'
 import type { EventType, LockEvent } from '../../src/core/model.ts'
+import { EventBus, getEventBus } from '../../src/core/reporting/eventbus.ts'
 
 const event = (type: EventType = 'resource.locked'): LockEvent => ({
   type,
@@ -191,7 +191,7 @@ describe('the event bus of the process', () => {
   })
 
   test('is the same for another copy of the package', async () => {
-    const copy = (await import(new URL('../../src/core/eventbus.ts?copy', import.meta.url).href)) as {
+    const copy = (await import(new URL('../../src/core/reporting/eventbus.ts?copy', import.meta.url).href)) as {
       getEventBus: typeof getEventBus
       EventBus: unknown
     }

@@ -4,9 +4,9 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { fileResource, type FileResourceOptions, workingTreeOf } from '../../src/core/file-resource.ts'
-import { caseOnDisk, realPath } from '../../src/core/real-path.ts'
-import { parseResource } from '../../src/core/resource.ts'
+import { fileResource, type FileResourceOptions, workingTreeOf } from '../../src/core/resource/file-resource.ts'
+import { caseOnDisk, realPath } from '../../src/core/resource/real-path.ts'
+import { parseResource } from '../../src/core/resource/resource.ts'
 
 let base = ''
 let tree = ''
@@ -51,7 +51,7 @@ describe('the resource of a file', () => {
 
   test('is the same for a path from the working directory', () => {
     const script = `
-      const { fileResource } = await import(${JSON.stringify(new URL('../../src/core/file-resource.ts', import.meta.url).href)})
+      const { fileResource } = await import(${JSON.stringify(new URL('../../src/core/resource/file-resource.ts', import.meta.url).href)})
       console.log(fileResource('main.ts'), fileResource('../README'), fileResource('**'))`
     const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd: join(tree, 'src') })
     expect(String(output).trim()).toBe('file:src/main.ts file:README file:src/**')

@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { fileTarget } from '../../src/core/file-target.ts'
-import { optimisticUpdate } from '../../src/core/optimistic.ts'
+import { fileTarget } from '../../src/core/patterns/file-target.ts'
+import { optimisticUpdate } from '../../src/core/patterns/optimistic.ts'
 
 const run = promisify(execFile)
 
@@ -139,9 +139,9 @@ describe('a side file', () => {
 test('nothing is lost where many tasks of several processes count in one file', { timeout: 60_000 }, async () => {
   const moduleUrl = (name: string): string => JSON.stringify(new URL(`../../src/core/${name}`, import.meta.url).href)
   const script = `
-    const { fileTarget } = await import(${moduleUrl('file-target.ts')})
-    const { optimisticUpdate } = await import(${moduleUrl('optimistic.ts')})
-    const { exponential } = await import(${moduleUrl('backoff.ts')})
+    const { fileTarget } = await import(${moduleUrl('patterns/file-target.ts')})
+    const { optimisticUpdate } = await import(${moduleUrl('patterns/optimistic.ts')})
+    const { exponential } = await import(${moduleUrl('time/backoff.ts')})
     const options = { attempts: 10_000, backoff: exponential({ base: '1ms', max: '20ms' }) }
     const add = () => optimisticUpdate(fileTarget(process.argv[1]), (value) => String(Number(value ?? 0) + 1), options)
     const work = async () => { for (let i = 0; i < 10; i++) await add() }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { StoreUnavailableError } from '../../src/core/errors.ts'
+import type { AcquireOptions } from '../../src/core/lock/request.ts'
 import type { ManagerOptions } from '../../src/core/manager.ts'
-import type { AcquireOptions } from '../../src/core/request.ts'
 import type { AcquireStep } from '../../src/core/store.ts'
 import type { ResourceLockManager } from '../../src/open.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'

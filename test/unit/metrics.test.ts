@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { isDeepStrictEqual } from 'node:util'
 import { Counter, type MetricValue, type OpenMetricsContentType, register, Registry } from 'prom-client'
 import { afterEach, describe, expect, test } from 'vitest'
-import { createMetrics, type LockMetrics, type Measured, noMetrics } from '../../src/core/metrics.ts'
-import { parseClaims } from '../../src/core/resource.ts'
+import { createMetrics, type LockMetrics, type Measured, noMetrics } from '../../src/core/reporting/metrics.ts'
+import { parseClaims } from '../../src/core/resource/resource.ts'
 
 const what = (agentId: string, ...resources: string[]): Measured => ({
   agentId,
@@ -214,7 +214,7 @@ test('no metrics take the same calls', () => {
 test('prom-client is not loaded before metrics are made', () => {
   const script = `
     import { createRequire } from 'node:module'
-    const { noMetrics, createMetrics } = await import(${JSON.stringify(new URL('../../src/core/metrics.ts', import.meta.url).href)})
+    const { noMetrics, createMetrics } = await import(${JSON.stringify(new URL('../../src/core/reporting/metrics.ts', import.meta.url).href)})
     const loaded = () => Object.keys(createRequire(import.meta.url).cache).some((path) => path.includes('prom-client'))
     const before = loaded()
     await createMetrics()

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Backoff } from '../../src/core/backoff.ts'
 import { isResourceLockError } from '../../src/core/errors.ts'
-import { type OptimisticOptions, type OptimisticTarget, optimisticUpdate } from '../../src/core/optimistic.ts'
+import { type OptimisticOptions, type OptimisticTarget, optimisticUpdate } from '../../src/core/patterns/optimistic.ts'
+import type { Backoff } from '../../src/core/time/backoff.ts'
 
 const backoff: Backoff = { delayMs: () => 0 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseClaims, type ResourceInput } from '../../src/core/resource.ts'
+import { parseClaims, type ResourceInput } from '../../src/core/resource/resource.ts'
 import {
   type AcquireStep,
   type Answer,

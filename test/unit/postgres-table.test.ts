@@ -1,6 +1,6 @@
 import { Pool } from 'pg'
 import { describe, expect, test, vi } from 'vitest'
-import { parseClaims } from '../../src/core/resource.ts'
+import { parseClaims } from '../../src/core/resource/resource.ts'
 import type { AcquireStep, Answer, LockStore, Message, Step } from '../../src/core/store.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { freshNamespace, sharedPostgres } from '../support/postgres-store.ts'

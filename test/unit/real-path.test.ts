@@ -1,6 +1,6 @@
 import type * as fs from 'node:fs'
 import { expect, test, vi } from 'vitest'
-import { caseOnDisk } from '../../src/core/real-path.ts'
+import { caseOnDisk } from '../../src/core/resource/real-path.ts'
 
 // A disk that ignores case. Linux seldom has one to mount, so this one is made up; that a disk which heeds case is left
 // alone is tested on the real one, in file-resource.test.ts.

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { parseClaims, type ResourceInput } from '../../src/core/resource.ts'
+import { parseClaims, type ResourceInput } from '../../src/core/resource/resource.ts'
 import type { AcquireStep, Answer, RequestRef, Step } from '../../src/core/store.ts'
 import type { RedisStore } from '../../src/stores/redis/store.ts'
 import { RedisServer } from '../support/redis-server.ts'

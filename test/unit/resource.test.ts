@@ -14,7 +14,7 @@ import {
   reachesOver,
   type ResourceInput,
   typeOf,
-} from '../../src/core/resource.ts'
+} from '../../src/core/resource/resource.ts'
 
 const claim = (written: string, mode: Claim['mode'] = 'exclusive'): Claim => parseClaim(written, mode)
 const codeOf = (call: () => unknown): unknown => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { type Backoff, exponential } from '../../src/core/backoff.ts'
 import { type ErrorCode, LockBusyError, LockLostError, ResourceLockError } from '../../src/core/errors.ts'
-import { retry, type RetryOptions } from '../../src/core/retry.ts'
+import { retry, type RetryOptions } from '../../src/core/patterns/retry.ts'
+import { type Backoff, exponential } from '../../src/core/time/backoff.ts'
 
 const atOnce: Backoff = { delayMs: () => 0 }
 const withCode = (code: ErrorCode): ResourceLockError => new ResourceLockError('m', { code })

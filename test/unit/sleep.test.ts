@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { sleep } from '../../src/core/sleep.ts'
+import { sleep } from '../../src/core/time/sleep.ts'
 
 describe('sleep', () => {
   beforeEach(() => void vi.useFakeTimers())

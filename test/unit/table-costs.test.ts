@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Claim } from '../../src/core/model.ts'
-import { parseClaims, type ResourceInput } from '../../src/core/resource.ts'
+import { parseClaims, type ResourceInput } from '../../src/core/resource/resource.ts'
 import type { AcquireStep, Answer, LockStore, RequestRef, Step } from '../../src/core/store.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import { DrivenClock } from '../../src/testing/index.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { WatchOptions } from '../../src/core/inspection.ts'
+import type { WatchOptions } from '../../src/core/inspection/inspection.ts'
 import type { GapEvent, LockEvent } from '../../src/core/model.ts'
 import type { ResourceLockManager } from '../../src/open.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'

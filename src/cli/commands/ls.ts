@@ -1,6 +1,6 @@
-import { agoText, leftText } from '../../core/date-text.ts'
 import type { Claim, LockInfo } from '../../core/model.ts'
-import { claimText, isUnder, modeOf, parseResource, typeOf } from '../../core/resource.ts'
+import { claimText, isUnder, modeOf, parseResource, typeOf } from '../../core/resource/resource.ts'
+import { agoText, leftText } from '../../core/time/date-text.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { ListFlags } from '../options.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import type { LockInfo } from '../../core/model.ts'
-import { claimText, parseResource } from '../../core/resource.ts'
+import { claimText, parseResource } from '../../core/resource/resource.ts'
 import { lastActivityOf } from '../activity-log.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander'
-import { claimText, typeOf } from '../../core/resource.ts'
+import { claimText, typeOf } from '../../core/resource/resource.ts'
 import { connected } from '../connection.ts'
 import type { SettingFlags } from '../options.ts'
 import { createProgram } from '../program.ts'

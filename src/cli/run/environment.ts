@@ -1,7 +1,7 @@
-import { newActivity } from '../../core/activity.ts'
-import type { Lock } from '../../core/lock.ts'
+import type { Lock } from '../../core/lock/lock.ts'
 import { randomId } from '../../core/random-id.ts'
-import { claimText } from '../../core/resource.ts'
+import { claimText } from '../../core/resource/resource.ts'
+import { newActivity } from '../../core/session/activity.ts'
 import { show } from '../../core/show.ts'
 import { UsageError } from '../failure.ts'
 

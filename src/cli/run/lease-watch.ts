@@ -1,6 +1,6 @@
 import { lostMessage } from '../../core/error-messages.ts'
 import { LockLostError } from '../../core/errors.ts'
-import type { Lock } from '../../core/lock.ts'
+import type { Lock } from '../../core/lock/lock.ts'
 import type { Loss } from '../../core/model.ts'
 import type { Command } from './command.ts'
 import type { Guardian } from './guardian.ts'

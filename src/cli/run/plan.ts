@@ -1,6 +1,6 @@
-import { parseDuration } from '../../core/duration.ts'
+import { checkText, LEASE_LIMITS, MAX_AGENT_BYTES, MAX_REASON_BYTES } from '../../core/lock/request.ts'
 import type { Claim } from '../../core/model.ts'
-import { checkText, LEASE_LIMITS, MAX_AGENT_BYTES, MAX_REASON_BYTES } from '../../core/request.ts'
+import { parseDuration } from '../../core/time/duration.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { RunOptions } from '../options.ts'
 import { claimsOf } from '../resources.ts'

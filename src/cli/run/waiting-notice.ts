@@ -1,7 +1,7 @@
-import { agoText, leftText, timeText } from '../../core/date-text.ts'
 import type { LockBusyError } from '../../core/errors.ts'
 import type { LockInfo } from '../../core/model.ts'
-import { claimText } from '../../core/resource.ts'
+import { claimText } from '../../core/resource/resource.ts'
+import { agoText, leftText, timeText } from '../../core/time/date-text.ts'
 import { plain } from '../output.ts'
 
 const SHOWN = 3

@@ -1,5 +1,5 @@
 import type { Claim } from '../model.ts'
-import { covers } from '../resource.ts'
+import { covers } from '../resource/resource.ts'
 import type { AcquireOutcome, AcquireStep, GrantView } from '../store.ts'
 import { findCycle } from './deadlock.ts'
 import { subjectOf } from './ending.ts'

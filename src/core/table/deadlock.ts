@@ -1,5 +1,5 @@
 import type { Claim } from '../model.ts'
-import { meet } from '../resource.ts'
+import { meet } from '../resource/resource.ts'
 import type { CycleView } from '../store.ts'
 import { endDeadlocked } from './ending.ts'
 import {

@@ -1,4 +1,4 @@
-import { conflicts, meet } from '../resource.ts'
+import { conflicts, meet } from '../resource/resource.ts'
 import type { GrantView, PreviousView } from '../store.ts'
 import { stopWaiting, bury, subjectOf } from './ending.ts'
 import { blockerOf, COUNT_LIMIT, countWaiters, holdersAgainst, isLive } from './lines.ts'

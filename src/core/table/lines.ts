@@ -1,5 +1,5 @@
 import type { Claim } from '../model.ts'
-import { ancestorsOf, covers, meet } from '../resource.ts'
+import { ancestorsOf, covers, meet } from '../resource/resource.ts'
 import { bury } from './ending.ts'
 import { type HeldRow, isHeld, type Place, type RequestRow } from './storage.ts'
 import { type Allowance, isAlive, type Turn } from './turn.ts'

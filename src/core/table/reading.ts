@@ -1,5 +1,5 @@
 import type { Claim, Scope } from '../model.ts'
-import { ancestorsOf, reachesOver } from '../resource.ts'
+import { ancestorsOf, reachesOver } from '../resource/resource.ts'
 import type {
   InspectOutcome,
   InspectStep,

@@ -1,4 +1,4 @@
-import { typeOf } from '../resource.ts'
+import { typeOf } from '../resource/resource.ts'
 import type { Batch, LoggedEvent, Message, StoreLimits } from '../store.ts'
 import { formatCursor } from './cursor.ts'
 import type { MetaRow, RequestRow, SessionRow, TableStorage } from './storage.ts'

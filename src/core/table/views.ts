@@ -1,5 +1,5 @@
 import type { Claim } from '../model.ts'
-import { conflicts } from '../resource.ts'
+import { conflicts } from '../resource/resource.ts'
 import type { BusyView, LeaseView, WaiterView } from '../store.ts'
 import { countWaiters, holdersAgainst } from './lines.ts'
 import type { HeldRow, RequestRow } from './storage.ts'

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { InvalidRequestError } from '../../core/errors.ts'
 import { checkOptions } from '../../core/options.ts'
-import { realPath } from '../../core/real-path.ts'
+import { realPath } from '../../core/resource/real-path.ts'
 import { show } from '../../core/show.ts'
 import { checkResetTo, type Fenced } from '../fence.ts'
 import {

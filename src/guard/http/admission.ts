@@ -1,6 +1,6 @@
-import { type Duration, parseDuration } from '../../core/duration.ts'
 import { checkOptions } from '../../core/options.ts'
 import { show } from '../../core/show.ts'
+import { type Duration, parseDuration } from '../../core/time/duration.ts'
 import { FENCE_HEADER, readToken } from './header.ts'
 import { type FenceKeeper, memoryKeeper } from './keeper.ts'
 import { type Leave, Turns } from './turns.ts'

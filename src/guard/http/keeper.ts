@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { makeFolder } from '../../core/disk/make-folder.ts'
 import { isResourceLockError } from '../../core/errors.ts'
-import { makeFolder } from '../../core/make-folder.ts'
 import { checkCount, checkOptions } from '../../core/options.ts'
 import { show } from '../../core/show.ts'
 import { checkResetTo } from '../fence.ts'

@@ -1,7 +1,7 @@
-import { type Duration, parseDuration } from '../../core/duration.ts'
 import { InvalidRequestError } from '../../core/errors.ts'
 import { checkOptions } from '../../core/options.ts'
 import { show } from '../../core/show.ts'
+import { type Duration, parseDuration } from '../../core/time/duration.ts'
 import { type Fenced, fencedOut, tokenOf } from '../fence.ts'
 import { checkClient, type RedisClient, readScript, runScript } from './client.ts'
 import { enterKey, highestOfKey, type Keep, KEEP_FOR_EVER, type Kind, resetKey } from './fence-entry.ts'

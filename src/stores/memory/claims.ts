@@ -1,5 +1,5 @@
 import type { Mode } from '../../core/model.ts'
-import { AGAINST, ancestorsOf, prefixUnder, typeOf } from '../../core/resource.ts'
+import { AGAINST, ancestorsOf, prefixUnder, typeOf } from '../../core/resource/resource.ts'
 import type { Claims, InTheWay, PagedClaim, Place, RequestRow } from '../../core/table/storage.ts'
 import { NumberLists, SortedStrings } from './ordered.ts'
 

@@ -1,7 +1,7 @@
-import { systemClock, type Timer } from '../../core/clock.ts'
 import { StoreUnavailableError } from '../../core/errors.ts'
 import { randomId } from '../../core/random-id.ts'
 import type { Subscription } from '../../core/store.ts'
+import { systemClock, type Timer } from '../../core/time/clock.ts'
 import type { NotificationConnection, NotificationEvents } from './clients/client.ts'
 import { type ChannelHandler, ServerError } from './link.ts'
 

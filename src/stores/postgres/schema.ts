@@ -1,4 +1,4 @@
-import { readBeside } from '../../core/source-text.ts'
+import { readBeside } from '../../core/disk/source-text.ts'
 
 /** What the SQL of this version makes. A store meets a newer one with a refusal, and leads an older one up to here. */
 export const SCHEMA_VERSION = 1

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { readBeside } from '../../core/disk/source-text.ts'
 import { StoreUnavailableError } from '../../core/errors.ts'
-import { readBeside } from '../../core/source-text.ts'
 import type { RedisLink } from './link.ts'
 
 /** The files of the table, each a module of that name. A module is made when another one first asks for it. */

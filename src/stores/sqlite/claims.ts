@@ -1,5 +1,5 @@
 import type { Claim, Mode } from '../../core/model.ts'
-import { AGAINST, ancestorsOf, prefixUnder } from '../../core/resource.ts'
+import { AGAINST, ancestorsOf, prefixUnder } from '../../core/resource/resource.ts'
 import type { Claims, InTheWay, PagedClaim, Place } from '../../core/table/storage.ts'
 import type { Database, Row, Statement, Value } from './engine.ts'
 

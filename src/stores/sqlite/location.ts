@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, extname, isAbsolute, join, resolve } from 'node:path'
-import { type Environment, stateFolder } from '../../core/state-folder.ts'
+import { type Environment, stateFolder } from '../../core/disk/state-folder.ts'
 
 const FILE_NAME = 'locks.db'
 const FOLDER_NAME = 'holdfast'

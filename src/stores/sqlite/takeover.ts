@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from '../../core/errors.ts'
-import { sleep } from '../../core/sleep.ts'
+import { sleep } from '../../core/time/sleep.ts'
 import type { ClockIdentity } from './clock.ts'
 import { newEpoch, type Origin } from './creation.ts'
 import type { Database } from './engine.ts'

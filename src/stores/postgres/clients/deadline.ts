@@ -1,5 +1,5 @@
-import { systemClock } from '../../../core/clock.ts'
-import { OUT_OF_TIME, patiently } from '../../../core/patience.ts'
+import { systemClock } from '../../../core/time/clock.ts'
+import { OUT_OF_TIME, patiently } from '../../../core/time/patience.ts'
 import { failure, noAnswer, noConnection, type Progress } from '../failures.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { systemClock } from '../../../core/clock.ts'
+import { systemClock } from '../../../core/time/clock.ts'
 import { quoteName } from '../schema.ts'
 import { ANSWER_MS, CONNECT_MS, type NotificationConnection, type NotificationEvents } from './client.ts'
 import { inTime } from './deadline.ts'

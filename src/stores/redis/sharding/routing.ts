@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { InvalidRequestError } from '../../../core/errors.ts'
 import type { Claim, Scope } from '../../../core/model.ts'
-import { claimText } from '../../../core/resource.ts'
+import { claimText } from '../../../core/resource/resource.ts'
 import type { Step } from '../../../core/store.ts'
 import { shardOfId } from './ids.ts'
 

@@ -1,5 +1,5 @@
-import { InvalidRequestError } from './errors.ts'
-import { show } from './show.ts'
+import { InvalidRequestError } from '../errors.ts'
+import { show } from '../show.ts'
 
 /** A span of time with its unit: milliseconds, seconds, minutes, hours or days. `'1.5s'` is `'1500ms'`. */
 export type Duration = `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d`

@@ -1,7 +1,7 @@
-import { eventOf } from './info.ts'
-import type { GapEvent, LockEvent } from './model.ts'
-import type { Session } from './session.ts'
-import type { ReadEventsOutcome, Subscription } from './store.ts'
+import { eventOf } from '../info.ts'
+import type { GapEvent, LockEvent } from '../model.ts'
+import type { Session } from '../session/session.ts'
+import type { ReadEventsOutcome, Subscription } from '../store.ts'
 
 /** How often a watcher looks without having been told to. */
 const LOOK_EVERY_MS = 1_000

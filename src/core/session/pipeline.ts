@@ -1,8 +1,8 @@
+import { ClosedError, StoreUnavailableError } from '../errors.ts'
+import type { Answer, Batch, LockStore, Outcome, OutcomeOf, Step } from '../store.ts'
+import { NotExecutedError } from '../store.ts'
+import { type Clock, Stopwatch, type Timer } from '../time/clock.ts'
 import { detached } from './activity.ts'
-import { type Clock, Stopwatch, type Timer } from './clock.ts'
-import { ClosedError, StoreUnavailableError } from './errors.ts'
-import type { Answer, Batch, LockStore, Outcome, OutcomeOf, Step } from './store.ts'
-import { NotExecutedError } from './store.ts'
 
 /** The most steps that one batch carries. */
 const MAX_STEPS = 256

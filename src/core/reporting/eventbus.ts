@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { EventType, LockEvent } from './model.ts'
+import type { EventType, LockEvent } from '../model.ts'
 
 /** Called with each event that was subscribed to. It may be async; nobody waits for it. */
 export type EventHandler = (event: LockEvent) => unknown

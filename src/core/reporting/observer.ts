@@ -1,8 +1,8 @@
+import { metadataOf, reasonOf } from '../info.ts'
+import type { Claim, EventType, LockEvent, Loss } from '../model.ts'
+import type { GrantView } from '../store.ts'
 import type { EventBusLike } from './eventbus.ts'
-import { metadataOf, reasonOf } from './info.ts'
 import type { LockMetrics, Measured } from './metrics.ts'
-import type { Claim, EventType, LockEvent, Loss } from './model.ts'
-import type { GrantView } from './store.ts'
 
 /** The request that something happened to. */
 export interface Observed {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type FileHandle, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { formatDuration } from './duration.ts'
-import { InvalidRequestError, LockBusyError } from './errors.ts'
+import { InvalidRequestError, LockBusyError } from '../errors.ts'
+import { realPath } from '../resource/real-path.ts'
+import { show } from '../show.ts'
+import { formatDuration } from '../time/duration.ts'
 import type { OptimisticTarget } from './optimistic.ts'
-import { realPath } from './real-path.ts'
-import { show } from './show.ts'
 
 // A side file lives for milliseconds, and its clock starts again with each write to it.
 const LEFT_OVER_AFTER_MS = 10_000

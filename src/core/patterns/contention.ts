@@ -1,8 +1,8 @@
-import { type Duration, parseDuration } from './duration.ts'
-import { InvalidRequestError, type LockBusyError, type LockTimeoutError, isResourceLockError } from './errors.ts'
-import type { ResourceInput } from './resource.ts'
-import { show } from './show.ts'
-import { sleep } from './sleep.ts'
+import { InvalidRequestError, type LockBusyError, type LockTimeoutError, isResourceLockError } from '../errors.ts'
+import type { ResourceInput } from '../resource/resource.ts'
+import { show } from '../show.ts'
+import { type Duration, parseDuration } from '../time/duration.ts'
+import { sleep } from '../time/sleep.ts'
 
 /** Anything that locks: a manager, an agent's handle, or an object of your own. */
 export interface WithLock<Options, Lock> {

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { InvalidRequestError, isResourceLockError } from './errors.ts'
-import { checkOptions } from './options.ts'
+import { InvalidRequestError, isResourceLockError } from '../errors.ts'
+import { checkOptions } from '../options.ts'
+import { show } from '../show.ts'
 import { caseOnDisk, realPath } from './real-path.ts'
 import { parseResource } from './resource.ts'
-import { show } from './show.ts'
 
 export interface FileResourceOptions {
   /** The folder that ids are relative to. Default: the root of the git working tree that contains the file. */

@@ -1,7 +1,7 @@
-import { type Clock, type Deadline, Stopwatch } from './clock.ts'
-import type { Loss } from './model.ts'
-import type { Ended, Observed } from './observer.ts'
-import type { Message } from './store.ts'
+import type { Loss } from '../model.ts'
+import type { Ended, Observed } from '../reporting/observer.ts'
+import type { Message } from '../store.ts'
+import { type Clock, type Deadline, Stopwatch } from '../time/clock.ts'
 
 /** A handle of a lease in this process, as the session needs to know it. */
 export interface Holder {

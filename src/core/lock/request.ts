@@ -1,12 +1,12 @@
-import { type Activity, currentActivity } from './activity.ts'
-import { type Duration, type DurationLimits, parseDuration } from './duration.ts'
-import { InvalidRequestError } from './errors.ts'
+import { InvalidRequestError } from '../errors.ts'
+import type { Claim, Metadata, Mode } from '../model.ts'
+import { checkOptions } from '../options.ts'
+import { checkMode, parseClaims, type ResourceInput } from '../resource/resource.ts'
+import { type Activity, currentActivity } from '../session/activity.ts'
+import { show } from '../show.ts'
+import type { AcquireStep, RequestRef } from '../store.ts'
+import { type Duration, type DurationLimits, parseDuration } from '../time/duration.ts'
 import type { Lock } from './lock.ts'
-import type { Claim, Metadata, Mode } from './model.ts'
-import { checkOptions } from './options.ts'
-import { checkMode, parseClaims, type ResourceInput } from './resource.ts'
-import { show } from './show.ts'
-import type { AcquireStep, RequestRef } from './store.ts'
 
 /** How a lock is acquired. Every option but `agentId` has a default. */
 export interface AcquireOptions {

@@ -1,6 +1,6 @@
-import { InvalidRequestError } from './errors.ts'
-import type { Claim, Mode, Scope } from './model.ts'
-import { show } from './show.ts'
+import { InvalidRequestError } from '../errors.ts'
+import type { Claim, Mode, Scope } from '../model.ts'
+import { show } from '../show.ts'
 
 /** What a caller may write where a resource is asked for. */
 export type ResourceInput = string | { readonly resourceId: string; readonly mode?: Mode; readonly scope?: Scope }

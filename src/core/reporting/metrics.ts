@@ -1,9 +1,9 @@
 import type { Counter, Gauge, Histogram, OpenMetricsContentType, Registry } from 'prom-client'
 import type * as prometheus from 'prom-client'
-import { InvalidRequestError } from './errors.ts'
-import type { Claim, LossKind } from './model.ts'
-import { checkCount, checkOptions } from './options.ts'
-import { typeOf } from './resource.ts'
+import { InvalidRequestError } from '../errors.ts'
+import type { Claim, LossKind } from '../model.ts'
+import { checkCount, checkOptions } from '../options.ts'
+import { typeOf } from '../resource/resource.ts'
 
 /** Whose request or lease something happened to. What covers several resources counts once for each. */
 export interface Measured {

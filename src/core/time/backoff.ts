@@ -1,7 +1,7 @@
+import { InvalidRequestError } from '../errors.ts'
+import { checkOptions } from '../options.ts'
+import { show } from '../show.ts'
 import { type Duration, parseDuration } from './duration.ts'
-import { InvalidRequestError } from './errors.ts'
-import { checkOptions } from './options.ts'
-import { show } from './show.ts'
 
 /** How long to wait before each new attempt: an immutable value that may be shared. */
 export interface Backoff {

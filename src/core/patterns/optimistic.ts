@@ -1,7 +1,7 @@
-import { type Backoff, exponential } from './backoff.ts'
-import { LockBusyError } from './errors.ts'
-import { checkCount, checkOptions } from './options.ts'
-import { sleep } from './sleep.ts'
+import { LockBusyError } from '../errors.ts'
+import { checkCount, checkOptions } from '../options.ts'
+import { type Backoff, exponential } from '../time/backoff.ts'
+import { sleep } from '../time/sleep.ts'
 
 /**
  * Something that can be read with its version and replaced on condition that the version still stands.

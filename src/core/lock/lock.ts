@@ -1,5 +1,5 @@
-import type { Duration } from './duration.ts'
-import type { Claim, Mode, PreviousHolder } from './model.ts'
+import type { Claim, Mode, PreviousHolder } from '../model.ts'
+import type { Duration } from '../time/duration.ts'
 
 /** What a holder is told when somebody starts to wait for its lock. */
 export interface Wanted {

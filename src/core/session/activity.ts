@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { randomId } from './random-id.ts'
+import { randomId } from '../random-id.ts'
 
 /** One sequential activity: it waits for one thing at a time, and what it holds meanwhile is certain. */
 export interface Activity {

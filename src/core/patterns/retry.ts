@@ -1,7 +1,7 @@
-import { type Backoff, exponential } from './backoff.ts'
-import { type ErrorCode, isResourceLockError } from './errors.ts'
-import { checkCount, checkOptions } from './options.ts'
-import { sleep } from './sleep.ts'
+import { type ErrorCode, isResourceLockError } from '../errors.ts'
+import { checkCount, checkOptions } from '../options.ts'
+import { type Backoff, exponential } from '../time/backoff.ts'
+import { sleep } from '../time/sleep.ts'
 
 export interface RetryOptions {
   /** How often to try at most, the first time included. Default 5. */

@@ -1,13 +1,13 @@
-import { Deadline, Stopwatch, type Timer } from './clock.ts'
-import { busyMessage, type Contention, deadlockMessage, timeoutMessage, tooLateMessage } from './error-messages.ts'
-import { DeadlockError, LockBusyError, LockTimeoutError, StoreUnavailableError } from './errors.ts'
-import { cycleOf, dateOf, lockInfoOf, type StoreTime } from './info.ts'
+import { busyMessage, type Contention, deadlockMessage, timeoutMessage, tooLateMessage } from '../error-messages.ts'
+import { DeadlockError, LockBusyError, LockTimeoutError, StoreUnavailableError } from '../errors.ts'
+import { cycleOf, dateOf, lockInfoOf, type StoreTime } from '../info.ts'
+import { randomId } from '../random-id.ts'
+import type { Reply } from '../session/pipeline.ts'
+import type { Session, Waiter } from '../session/session.ts'
+import type { AcquireOutcome, BusyView, CancelOutcome, CycleView, GrantView, Message } from '../store.ts'
+import { Deadline, Stopwatch, type Timer } from '../time/clock.ts'
 import { Lease } from './lease.ts'
-import type { Reply } from './pipeline.ts'
-import { randomId } from './random-id.ts'
 import { acquireStep, type LockRequest } from './request.ts'
-import type { Session, Waiter } from './session.ts'
-import type { AcquireOutcome, BusyView, CancelOutcome, CycleView, GrantView, Message } from './store.ts'
 
 /**
  * One call of `acquire`, from the first step to the lease or the error: it asks, waits in line, leaves the line when

@@ -1,13 +1,13 @@
-import { type Chance, systemChance } from './chance.ts'
-import { type Clock, type Deadline, Stopwatch, type Timer } from './clock.ts'
+import { type Chance, systemChance } from '../chance.ts'
+import { ClosedError } from '../errors.ts'
+import type { StoreTime } from '../info.ts'
+import type { Ended, Observed, Observer } from '../reporting/observer.ts'
+import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from '../store.ts'
+import { type Clock, type Deadline, Stopwatch, type Timer } from '../time/clock.ts'
+import { OUT_OF_TIME, patiently } from '../time/patience.ts'
 import { Confirmations, type Unconfirmed } from './confirmations.ts'
-import { ClosedError } from './errors.ts'
-import type { StoreTime } from './info.ts'
 import { type Holder, Leases } from './leases.ts'
-import type { Ended, Observed, Observer } from './observer.ts'
-import { OUT_OF_TIME, patiently } from './patience.ts'
 import { PATIENCE_MS, Pipeline, type PipelineOwner, unanswered } from './pipeline.ts'
-import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from './store.ts'
 
 /** A session is dead after three heartbeats without a sign of life. */
 const BEATS_TO_DEATH = 3

@@ -1,6 +1,6 @@
-import type { Stopwatch } from './clock.ts'
-import type { StoreTime } from './info.ts'
-import type { Answer, Batch } from './store.ts'
+import type { StoreTime } from '../info.ts'
+import type { Answer, Batch } from '../store.ts'
+import type { Stopwatch } from '../time/clock.ts'
 
 /** A lease that the store may not yet know to have arrived. */
 export interface Unconfirmed {
