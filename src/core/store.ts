@@ -38,6 +38,12 @@ export interface Batch {
   readonly epoch: string | null
   /** Number of the last message that arrived with none missing before it. */
   readonly acked: number
+  /**
+   * The messages up to that number which no answered batch has acknowledged yet, oldest first. A store that finds
+   * another message under one of these numbers has gone back since, and has posted anew: what it has posted is kept,
+   * and the session is told that it is fresh. It is the same message if type, request id and fencing token are the same.
+   */
+  readonly received: readonly Message[]
   /** The session is dead when it was silent for this long. */
   readonly deadMs: number
   /** The highest fencing token that the session has seen; 0 for none. */
@@ -92,6 +98,11 @@ export class NotExecutedError extends StoreUnavailableError {}
 export interface LockStore {
   /** What a person would recognise it by, without secrets: `memory:`, `sqlite:/path`. */
   readonly name: string
+  /**
+   * Whether somebody else works while a batch is executed, as a server does. Many callers are then split over two
+   * batches: one is executed while this process hands out what the other has brought. Default: false.
+   */
+  readonly isRemote?: boolean
   /**
    * Executes a batch. If it rejects with {@link StoreUnavailableError} the batch may or may not have been executed,
    * and the session repeats it with the same number until it is answered.

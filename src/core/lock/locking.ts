@@ -10,7 +10,7 @@ import { patiently } from '../time/patience.ts'
 import { Acquisition } from './acquisition.ts'
 import { type Lease, refOf } from './lease.ts'
 import type { Lock } from './lock.ts'
-import { ACQUIRE_OPTIONS, type AcquireOptions, type LockRequest, parseRequest } from './request.ts'
+import { ACQUIRE_OPTIONS, type AcquireOptions, LEAST_OPTIONS, type LockRequest, parseRequest } from './request.ts'
 
 /** One resource, or several that are locked all together or not at all. */
 export type Resources = ResourceInput | readonly ResourceInput[]
@@ -41,7 +41,7 @@ export class Locking {
     options: TryAcquireOptions,
     activity: Activity | undefined,
   ): Promise<Lock | null> {
-    checkOptions(options, TRY_OPTIONS, 'tryAcquire')
+    checkOptions(options, TRY_OPTIONS, 'tryAcquire', LEAST_OPTIONS)
     try {
       return await this.acquire(resources, { ...options, waitTimeout: 0 }, activity)
     } catch (error) {

@@ -60,6 +60,9 @@ export interface LockRequest {
   readonly signal: AbortSignal | undefined
 }
 
+/** The least that a request can be made with. */
+export const LEAST_OPTIONS = "{ agentId: 'agent-a' }"
+
 export const ACQUIRE_OPTIONS: readonly (keyof AcquireOptions)[] = [
   'agentId',
   'timeout',
@@ -85,7 +88,7 @@ export function parseRequest(
   refOf: (lock: Lock) => RequestRef,
   activity: Activity | undefined = currentActivity(),
 ): LockRequest {
-  checkOptions(options, ACQUIRE_OPTIONS, 'acquire')
+  checkOptions(options, ACQUIRE_OPTIONS, 'acquire', LEAST_OPTIONS)
   const { timeout = '30s', waitTimeout = '10s', mode = 'exclusive', reason, autoExtend = false, holding } = options
   const maxHoldMs = typeof autoExtend === 'object' ? checkMaxHold(autoExtend) : null
   return {

@@ -7,6 +7,9 @@ import { detached } from './activity.ts'
 /** The most steps that one batch carries. */
 const MAX_STEPS = 256
 
+/** So few steps are not shared out over two batches: each batch has a price of its own. */
+const MIN_SHARE = 32
+
 /** How long a caller waits for a store that does not answer. */
 export const PATIENCE_MS = 5_000
 
@@ -37,10 +40,18 @@ interface Queued {
   abandoned: boolean
 }
 
+/** A batch with its answer. */
+interface Landed {
+  readonly batch: Batch
+  readonly flying: readonly Queued[]
+  readonly sent: Stopwatch
+  readonly answer: Answer
+}
+
 /** What a pipeline tells the session that owns it. */
 export interface PipelineOwner {
   /** The head of the next batch. */
-  header(): Pick<Batch, 'session' | 'epoch' | 'acked' | 'deadMs' | 'floor' | 'lastId'>
+  header(): Pick<Batch, 'session' | 'epoch' | 'acked' | 'received' | 'deadMs' | 'floor' | 'lastId'>
   /** An answer has come; `deliver` hands the steps' outcomes to their callers. */
   onAnswer(answer: Answer, batch: Batch, sent: Stopwatch, deliver: () => void): void
   /** A batch was answered (`undefined`), or failed. */
@@ -52,6 +63,9 @@ export interface PipelineOwner {
 /**
  * The line to the store: one batch in flight, numbered. What arrives meanwhile gathers into the next one, so that a
  * thousand concurrent calls cost a handful of round trips; a lone step goes out at the end of the present tick.
+ *
+ * A store elsewhere need not stand still while this process hands out what it has answered: the next batch is sent
+ * first. For that to find something to send, many callers are split over two batches that take turns.
  *
  * A batch whose fate is unknown is repeated under its number until the store answers; callers wait for that no longer
  * than {@link PATIENCE_MS}.
@@ -71,6 +85,8 @@ export class Pipeline {
   /** Batches in a row that the store refused. */
   #refusals = 0
   #pause: { readonly end: () => void } | undefined
+  /** What was answered and has not been handed out yet. */
+  #landed: Landed | undefined
 
   constructor(store: LockStore, owner: PipelineOwner, clock: Clock) {
     this.#store = store
@@ -138,13 +154,44 @@ export class Pipeline {
 
   /** Sends batches until there is nothing left to send. Never rejects. */
   async #fly(): Promise<void> {
-    while (!this.#stopped && (this.#beat || this.#queue.length > 0)) await this.#sendOne()
+    while (!this.#stopped && (this.#beat || this.#queue.length > 0)) {
+      const flight = this.#sendOne()
+      this.#handOut()
+      this.#landed = await flight
+      if (!this.#mayWait(this.#landed?.answer)) this.#handOut()
+    }
+    this.#handOut()
     this.#flight = undefined
   }
 
-  async #sendOne(): Promise<void> {
+  /** Whether the next batch may be sent before this answer is handed out: it says nothing that the batch should know. */
+  #mayWait(answer: Answer | undefined): boolean {
+    if (this.#store.isRemote !== true || answer === undefined || this.#queue.length === 0) return false
+    return answer.outcomes !== null && answer.messages.length === 0 && !answer.fresh && !answer.more
+  }
+
+  #handOut(): void {
+    if (this.#landed === undefined) return
+    const { batch, flying, sent, answer } = this.#landed
+    this.#landed = undefined
+    try {
+      if (answer.outcomes === null) this.#queue.unshift(...flying.filter((each) => !each.abandoned))
+      this.#owner.onAnswer(answer, batch, sent, () => this.#deliver(flying, answer, sent))
+    } catch (error) {
+      this.#fail(flying, error)
+    }
+  }
+
+  /** Half of the callers, those counted to whom an answer is handed out meanwhile; all if they are few. */
+  #take(): Queued[] {
+    const callers = this.#queue.length + (this.#landed?.flying.length ?? 0)
+    const share = this.#store.isRemote === true ? Math.max(MIN_SHARE, Math.ceil(callers / 2)) : MAX_STEPS
+    return this.#queue.splice(0, Math.min(MAX_STEPS, share))
+  }
+
+  async #sendOne(): Promise<Landed | undefined> {
     this.#beat = false
-    const flying = this.#queue.splice(0, MAX_STEPS)
+    const flying = this.#take()
     this.#number += 1
     const batch: Batch = {
       ...this.#owner.header(),
@@ -157,8 +204,8 @@ export class Pipeline {
     let refused: readonly Queued[] = []
     try {
       const answer = await this.#applyUntilAnswered(batch, sent)
-      if (answer.outcomes === null) this.#queue.unshift(...flying.filter((each) => !each.abandoned))
-      this.#owner.onAnswer(answer, batch, sent, () => this.#deliver(flying, answer, sent))
+      this.#refusals = 0
+      return { batch, flying, sent, answer }
     } catch (error) {
       // What nobody waits for waits for the store.
       if (error instanceof NotExecutedError && !this.#stopped) refused = flying.filter((each) => each.isBackground)
@@ -170,9 +217,10 @@ export class Pipeline {
       watchdog.stop()
     }
     this.#refusals = refused.length === 0 ? 0 : this.#refusals + 1
-    if (refused.length === 0) return
+    if (refused.length === 0) return undefined
     this.#queue.unshift(...refused)
     await this.#rest(Math.min(FIRST_PAUSE_MS * 2 ** (this.#refusals - 1), LONGEST_PAUSE_MS))
+    return undefined
   }
 
   async #applyUntilAnswered(batch: Batch, sent: Stopwatch): Promise<Answer> {

@@ -6,6 +6,7 @@ import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } f
 import { type Clock, type Deadline, Stopwatch, type Timer } from '../time/clock.ts'
 import { OUT_OF_TIME, patiently } from '../time/patience.ts'
 import { Confirmations, type Unconfirmed } from './confirmations.ts'
+import { Inbox } from './inbox.ts'
 import { type Holder, Leases } from './leases.ts'
 import { PATIENCE_MS, Pipeline, type PipelineOwner, unanswered } from './pipeline.ts'
 
@@ -41,7 +42,7 @@ export class Session {
   readonly #leases = new Leases()
   readonly #confirmations = new Confirmations()
   #epoch: string | null = null
-  #acked = 0
+  readonly #inbox = new Inbox()
   #floor = 0
   /** The highest request id that the store has told. */
   #lastId = 0
@@ -184,7 +185,8 @@ export class Session {
       header: () => ({
         session: this.#id,
         epoch: this.#epoch,
-        acked: this.#acked,
+        acked: this.#inbox.last,
+        received: this.#inbox.unacknowledged,
         deadMs: this.deadMs,
         floor: this.#floor,
         lastId: this.#lastId,
@@ -203,6 +205,7 @@ export class Session {
     this.#time = { now: answer.now, wallNow: answer.wallNow }
     if (isNewEpoch) this.#onNewEpoch()
     else if (answer.fresh) this.#onRebirth()
+    else this.#inbox.acknowledge(batch.acked)
     if (answer.outcomes === null) return
     // First the outcomes: a message may be about a request that this very batch has put into line.
     deliver()
@@ -218,7 +221,7 @@ export class Session {
 
   /** The store lost its data: every handle is lost, every wait starts again. */
   #onNewEpoch(): void {
-    this.#acked = 0
+    this.#inbox.startOver()
     this.#lastId = 0
     this.#early = []
     this.#confirmations.clear()
@@ -231,7 +234,7 @@ export class Session {
    * confirmed; its other leases may still stand. If it had forgotten the session it counts its messages from 1 again.
    */
   #onRebirth(): void {
-    this.#acked = 0
+    this.#inbox.startOver()
     this.#confirmations.clear()
     this.#askAgainForEarly()
     this.#rejoin()
@@ -260,15 +263,16 @@ export class Session {
 
   #takeEarly(isReady: (id: number) => boolean): void {
     for (let [next] = this.#early; next !== undefined; [next] = this.#early) {
-      if (next.number > this.#acked + 1 || (next.number > this.#acked && !isReady(next.id))) break
+      const { last } = this.#inbox
+      if (next.number > last + 1 || (next.number > last && !isReady(next.id))) break
       this.#early.shift()
       this.#receive(next)
     }
   }
 
   #receive(message: Message): void {
-    if (message.number <= this.#acked) return this.#leases.compare(message)
-    this.#acked = message.number
+    if (message.number <= this.#inbox.last) return this.#leases.compare(message)
+    this.#inbox.add(message)
     if (message.type === 'granted') this.#floor = Math.max(this.#floor, message.fence)
     const waiting = this.#waits.get(message.id)
     const leases = this.#leases.of(message.id)

@@ -160,8 +160,8 @@ export interface Outbox {
   post(session: string, message: Message): void
   /** The messages after a number, oldest first. */
   after(session: string, number: number, limit: number): readonly Message[]
-  /** Removes and returns the messages up to a number. */
-  take(session: string, upTo: number): readonly Message[]
+  /** Removes the messages up to a number. */
+  drop(session: string, upTo: number): void
 }
 
 /** Ended requests whose waiters have not all been looked at yet, in the order in which they ended. */

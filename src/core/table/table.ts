@@ -4,6 +4,7 @@
  */
 import { InvalidRequestError } from '../errors.ts'
 import type { Answer, Batch, Message, Outcome, Step } from '../store.ts'
+import { type Acknowledged, acknowledged } from './acknowledging.ts'
 import { acquire } from './acquiring.ts'
 import { checkNarrowedChains } from './deadlock.ts'
 import { endWait } from './ending.ts'
@@ -54,10 +55,12 @@ export function applyBatch(storage: TableStorage, batch: Batch, surroundings: Su
     const answer = storage.sessions.answer(batch.session)
     if (answer !== undefined) return { answer, posts: new Map(), logged: false }
   }
-  const comeback = before === undefined ? undefined : comebackOf(turn, batch, before)
+  const news = acknowledged(turn, batch, before)
+  const comeback = before === undefined ? undefined : comebackOf(turn, batch, before, news)
   if (batch.lastId > turn.meta.lastId) turn.changeMeta({ lastId: batch.lastId })
   if (batch.floor > turn.meta.lastFence) turn.changeMeta({ lastFence: batch.floor })
   const session = enterSession(turn, batch, before, comeback)
+  if (comeback !== 'rollback') confirmAll(turn, session, news)
   sweep(turn)
   const outcomes = batch.steps.map((step) => {
     const outcome = execute(turn, step, session)
@@ -75,13 +78,18 @@ type Comeback = 'silence' | 'rollback'
  * Where the store has lost changes that the session was told of, its waiters are as those of a dead session, and ids go
  * on above all that it has seen, so that none of them means something else to it.
  */
-function comebackOf({ meta, now }: Turn, batch: Batch, before: SessionRow): Comeback | undefined {
-  const isRolledBack = batch.lastId > meta.lastId || batch.answered > before.batch || batch.acked > before.posted
-  if (isRolledBack) return 'rollback'
+function comebackOf(
+  { meta, now }: Turn,
+  batch: Batch,
+  before: SessionRow,
+  { areReceived }: Acknowledged,
+): Comeback | undefined {
+  const isBehind = batch.lastId > meta.lastId || batch.answered > before.batch || batch.acked > before.posted
+  if (isBehind || !areReceived) return 'rollback'
   return isAlive(before, now) ? undefined : 'silence'
 }
 
-/** Notes that the session was heard of, and confirms what it has acknowledged. A batch that only looks leaves no trace. */
+/** Notes that the session was heard of. A batch that only looks leaves no trace. */
 function enterSession(
   turn: Turn,
   batch: Batch,
@@ -109,12 +117,14 @@ function enterSession(
   turn.putSession(session)
   // Written at once, because the sweep asks storage whose waiters are to be ended.
   if (returns) turn.storage.sessions.put(session)
-  if (before !== undefined && session.acked > before.acked) {
-    for (const message of turn.storage.outbox.take(id, session.acked)) {
-      if (message.type === 'granted') confirm(turn, message.id)
-    }
-  }
   return session
+}
+
+/** Forgets the messages that the session has acknowledged, and confirms the grants among them. */
+function confirmAll(turn: Turn, { id, acked }: SessionRow, { messages }: Acknowledged): void {
+  if (messages.length === 0) return
+  turn.storage.outbox.drop(id, acked)
+  for (const message of messages) if (message.type === 'granted') confirm(turn, message.id)
 }
 
 function execute(turn: Turn, step: Step, session: SessionRow): Outcome {

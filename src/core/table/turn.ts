@@ -110,7 +110,7 @@ export class Turn {
   }
 
   deleteSession(id: string): void {
-    this.storage.outbox.take(id, Infinity)
+    this.storage.outbox.drop(id, Infinity)
     this.storage.sessions.delete(id)
     this.#sessions.set(id, undefined)
     this.#changedSessions.delete(id)

@@ -27,6 +27,7 @@ type Value = string | boolean | null
 /** One namespace in one schema: the lock table as functions of the database. */
 export class PostgresStore implements LockStore {
   readonly name: string
+  readonly isRemote: boolean = true
   readonly #settings: PostgresStoreSettings
   readonly #followers = new Set<NodeJS.Timeout>()
   /** Transactions of this user are not READ COMMITTED unless they are told to be. */
