@@ -106,7 +106,8 @@ forget
 /** Talks to the guardian of one command. */
 export class Guardian {
   readonly #shell: ChildProcess | undefined
-  #toldMs = -Infinity
+  /** Until when the command may run, as it was told last. */
+  #untilMs: number | undefined
 
   /** @param mark as in {@link Command}: so it can find a command that it was not yet told of */
   constructor(mark: string, killAfterMs: number) {
@@ -131,11 +132,17 @@ export class Guardian {
 
   /** The command may run for so long, if no other news comes. */
   until(remainingMs: number): void {
+    if (this.#shell === undefined) return
     const untilMs = performance.now() + remainingMs
     // Each news costs a process.
-    if (untilMs - this.#toldMs < Math.min(250, remainingMs / 10)) return
-    this.#toldMs = untilMs
+    if (this.#untilMs !== undefined && untilMs - this.#untilMs < Math.min(250, remainingMs / 10)) return
+    this.#untilMs = untilMs
     this.#tell(`until ${(remainingMs / 1000).toFixed(3)}`)
+  }
+
+  /** We stood still for longer than it was told: it has killed the command, or is about to. */
+  hasStruck(): boolean {
+    return this.#untilMs !== undefined && performance.now() >= this.#untilMs
   }
 
   /** The command has ended: there is nothing to guard. */

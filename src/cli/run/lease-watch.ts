@@ -66,7 +66,8 @@ export class LeaseWatch {
     clearTimeout(this.#timer)
     if (this.#killing !== undefined) return
     const leftMs = this.#lock.remainingMs()
-    if (!this.#lock.isHeld) this.#onLoss(this.#lock.signal.reason)
+    // Where we stood still the lease may be renewed after all, but the command is dead.
+    if (!this.#lock.isHeld || this.#guardian.hasStruck()) this.#onLoss(this.#lock.signal.reason)
     else if (this.#lost === undefined) this.#onHeld(leftMs)
     const killInMs = Math.min(this.#killAtMs, this.#killBefore()) - performance.now()
     if (this.#lost !== undefined && killInMs <= 0) this.#kill()
