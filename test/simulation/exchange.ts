@@ -27,6 +27,11 @@ export class Exchange {
     return this.#store.isUp
   }
 
+  /** Another one once the store has gone back: then all connections were to another server. */
+  get life(): number {
+    return this.#store.backSince
+  }
+
   execute(batch: Batch): Executed {
     const executed = this.#store.execute(batch)
     this.#onExecuted(batch, executed)

@@ -42,6 +42,7 @@ export class Link implements LockStore {
   #sent = 0
   /** The latest batch of which something may have been sent. */
   #lastSent = 0
+  #lastAnswered = 0
   #pushed = 0
   #lastPushAt = 0
   #listener: Listener | undefined
@@ -65,7 +66,11 @@ export class Link implements LockStore {
     this.#sent += 1
     const random = dice(this.#seed, this.#identity, 'apply', batch.number, this.#sent)
     return new Promise((resolve, reject) => {
-      this.#send(batch, random, this.#once({ resolve: ({ answer }) => resolve(answer), reject }, random))
+      const onAnswer = ({ answer }: Executed): void => {
+        this.#lastAnswered = batch.number
+        resolve(answer)
+      }
+      this.#send(batch, random, this.#once({ resolve: onAnswer, reject }, random))
     })
   }
 
@@ -135,10 +140,16 @@ export class Link implements LockStore {
       return
     }
     this.#lastSent = batch.number
-    if (fate.arrives) this.#timeline.in(fate.thereMs, () => this.#arrive(batch, fate.backMs, fate.returns, answer))
+    const life = this.#exchange.life
+    const arrive = (backMs: number, returns: boolean): void => {
+      // A copy of what was answered already does not outlive the connection to a server that failed.
+      if (batch.number > this.#lastAnswered || life === this.#exchange.life)
+        this.#arrive(batch, backMs, returns, answer)
+    }
+    if (fate.arrives) this.#timeline.in(fate.thereMs, () => arrive(fate.backMs, fate.returns))
     // A copy of the request, on another way: nobody waits for its answer.
     if (fate.copyAfterMs !== null) {
-      this.#timeline.in(fate.thereMs + fate.copyAfterMs, () => this.#arrive(batch, 0, false, answer))
+      this.#timeline.in(fate.thereMs + fate.copyAfterMs, () => arrive(0, false))
     }
   }
 

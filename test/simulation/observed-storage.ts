@@ -29,7 +29,7 @@ export class ObservedStorage implements TableStorage {
         observer.posted(session, message)
       },
       after: (session, number, limit) => inner.outbox.after(session, number, limit),
-      take: (session, upTo) => inner.outbox.take(session, upTo),
+      drop: (session, upTo) => inner.outbox.drop(session, upTo),
     }
     this.events = {
       append: (first, events, forgetBefore) => {

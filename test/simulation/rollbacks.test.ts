@@ -21,13 +21,25 @@ const PLAIN: Operation = {
   isSequential: false,
 }
 
-function plan(heartbeatMs: number, operations: readonly Partial<Operation>[], faults: Plan['faults']): Plan {
+/** What somebody holds who was granted it by push, until the store goes back and grants it anew, unheard. */
+const GRANTED_TWICE = {
+  held: { client: 0, atMs: 100, holdMs: 400 },
+  faults: [{ kind: 'forget', atMs: 600, data: 'back', backMs: 200 }],
+  interventions: [{ client: 2, atMs: 605, what: 'force', resourceId: 'r:a' }],
+} as const
+
+function plan(
+  heartbeatMs: number,
+  operations: readonly Partial<Operation>[],
+  faults: Plan['faults'],
+  interventions: Plan['interventions'] = [],
+): Plan {
   return {
     seed: 1,
     luck: 0,
     clients: [0, 1, 2].map(() => ({ heartbeatMs, rate: 1, watches: false })),
     operations: operations.map((operation, index) => ({ ...PLAIN, name: `op${index}`, ...operation })),
-    interventions: [],
+    interventions,
     faults,
     quietAtMs: 10_000,
     latencyMs: 1,
@@ -66,5 +78,20 @@ describe('a store that goes back', () => {
       ),
     )
     expect(violation).toBeUndefined()
+  })
+
+  test('tells a holder that the message which it acknowledges is now another grant of its request', async () => {
+    const { held, faults, interventions } = GRANTED_TWICE
+    const waits = { client: 1, atMs: 200, holdMs: 6_000 }
+    const { violation } = await simulate(plan(1_000, [held, waits], faults, interventions))
+    expect(violation).toBeUndefined()
+  })
+
+  test('does not mix up two grants of one request of which each has a handle', async () => {
+    const { held, faults, interventions } = GRANTED_TWICE
+    const inside = { ...PLAIN, name: 'inside', agent: 0, reentrant: true, waitMs: 0 }
+    const waits = { client: 1, atMs: 200, holdMs: 600, agent: 0, nested: [inside] }
+    const { violation, acquired } = await simulate(plan(2_000, [held, waits], faults, interventions))
+    expect([violation, acquired]).toEqual([undefined, 3])
   })
 })

@@ -16,7 +16,10 @@ interface Known {
   deadMs: number
   life: number
   batch: number
+  /** Every message that was posted, and up to which number the session has acknowledged them. */
+  readonly posts: Message[]
   posted: number
+  acked: number
   hasLeft: boolean
 }
 
@@ -57,15 +60,18 @@ export class Rows {
     const { session, number, deadMs, acked } = batch
     const known = this.#sessions.get(session)
     const isRolledBack =
-      known !== undefined && (batch.lastId > this.#lastId || batch.answered > known.batch || acked > known.posted)
+      known !== undefined &&
+      (batch.lastId > this.#lastId || batch.answered > known.batch || acked > known.posted || knowsOthers(batch, known))
     const isFresh = known === undefined || !this.isAlive(session) || isRolledBack
     this.#lastId = Math.max(this.#lastId, batch.lastId)
     const looks = batch.steps.length > 0 && batch.steps.every(({ type }) => LOOKS.has(type))
     if (known === undefined && looks) return true
     const life = isFresh ? (this.#lives.get(session) ?? 0) + 1 : known.life
     this.#lives.set(session, life)
-    const posted = known?.posted ?? acked
-    this.#sessions.set(session, { seenAt: this.now, deadMs, life, batch: number, posted, hasLeft: false })
+    const { posts = [], posted = acked } = known ?? {}
+    const confirmed = isRolledBack ? known.acked : Math.max(known?.acked ?? 0, acked)
+    const heard = { seenAt: this.now, deadMs, life, batch: number }
+    this.#sessions.set(session, { ...heard, posts, posted, acked: confirmed, hasLeft: false })
     return isFresh
   }
 
@@ -78,6 +84,7 @@ export class Rows {
     const known = this.#sessions.get(session)
     if (known === undefined) return false
     known.posted += 1
+    known.posts.push(message)
     return message.number === known.posted
   }
 
@@ -103,6 +110,14 @@ export class Rows {
   live(): Entry[] {
     return [...this.entries.values()].filter((entry) => this.isLive(entry))
   }
+}
+
+/** Whether a session acknowledges, for the first time, something else than was posted. */
+function knowsOthers({ acked, received }: Batch, known: Known): boolean {
+  const meaning = (message: Message): string =>
+    [message.number, message.type, message.id, 'fence' in message ? message.fence : ''].join(' ')
+  const told = received.map(meaning)
+  return known.posts.some((post) => post.number > known.acked && post.number <= acked && !told.includes(meaning(post)))
 }
 
 const LOOKS: ReadonlySet<string> = new Set(['inspect', 'list', 'readEvents'])

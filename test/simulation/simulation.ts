@@ -300,7 +300,8 @@ class Simulation {
   #audit(): void {
     if (this.verdict.violation !== undefined) return
     const step = { type: 'inspect', resourceId: 'r:a', scope: 'node', leases: 1, waiters: 1 } as const
-    const head = { session: 'auditor', epoch: null, acked: 0, answered: 0, lastId: 0, deadMs: 6_000, floor: 0 }
+    const unheard = { acked: 0, received: [], answered: 0, lastId: 0 }
+    const head = { session: 'auditor', epoch: null, ...unheard, deadMs: 6_000, floor: 0 }
     for (let number = 1; number < 1_000; number += 1) {
       if (!this.#store.execute({ ...head, number, steps: [step] }).answer.more) break
     }

@@ -210,7 +210,7 @@ export class Acquisition implements Waiter {
 
   /** The store was told that the grant has arrived: the lease is full from then on. */
   #prolong(lease: Lease, sent: Stopwatch, leaseMs: number, time: StoreTime): void {
-    this.#session.prolong(lease.id, new Deadline(sent, leaseMs), dateOf(time.now + leaseMs, time))
+    this.#session.prolong(lease, new Deadline(sent, leaseMs), dateOf(time.now + leaseMs, time))
   }
 
   /** How long a lease lasts from when it was confirmed. `maxHold` counts from the grant. */

@@ -250,8 +250,9 @@ export class Lease implements Lock, Holder {
       if (outcome.released) this.#endReleased(outcome.cursor)
       else this.lose({ kind: 'expired' })
     } catch (error) {
-      if (this.#hasEnded()) return false
-      this.#letGo(false)
+      const isLost = this.#hasEnded()
+      this.#letGo(isLost)
+      if (isLost) return false
       this.#endReleased(null)
       throw error
     }
@@ -290,7 +291,7 @@ export class Lease implements Lock, Holder {
 
   #onExtended(expiresAt: number, askedMs: number, { answer, sent }: Reply): void {
     const leaseMs = expiresAt - answer.now
-    this.#session.prolong(this.id, new Deadline(sent, leaseMs), dateOf(expiresAt, answer))
+    this.#session.prolong(this, new Deadline(sent, leaseMs), dateOf(expiresAt, answer))
     // It has come up against its longest hold: renewing it again would change nothing.
     if (leaseMs < askedMs) this.#renewTimer?.cancel()
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, link, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { codeOf, readIfExists, statIfExists, textOf } from '../disk/file-content.ts'
 import { InvalidRequestError, LockBusyError } from '../errors.ts'
 import { realPath } from '../resource/real-path.ts'
 import { show } from '../show.ts'
@@ -36,14 +37,18 @@ export function fileTarget(path: string): OptimisticTarget<string | null, string
   return {
     async read() {
       const bytes = await readIfExists(absolute)
-      return { value: bytes === null ? null : decode(bytes, absolute), version: versionOf(bytes) }
+      return {
+        value: bytes === null ? null : textOf(bytes, absolute, 'it cannot be updated as text'),
+        version: versionOf(bytes),
+      }
     },
     async writeIf(version, text) {
       if (typeof text !== 'string')
         throw new InvalidRequestError(`A file cannot be set to ${show(text)}: give a string.`)
       const target = realPath(absolute)
       const side = join(dirname(target), `.${basename(target)}.holdfast-write`)
-      const mode = await modeOf(target)
+      const replaced = await statIfExists(target)
+      const mode = replaced === null ? null : replaced.mode & 0o7777
       const handle = await openSide(side, mode)
       if (handle === null) return false
       let consumed = false
@@ -65,34 +70,8 @@ export function fileTarget(path: string): OptimisticTarget<string | null, string
   }
 }
 
-async function readIfExists(path: string): Promise<Buffer | null> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
-}
-
 function versionOf(bytes: Buffer | null): string | null {
   return bytes === null ? null : createHash('sha256').update(bytes).digest('hex')
-}
-
-function decode(bytes: Buffer, path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    throw new InvalidRequestError(`${show(path)} is not UTF-8 text, so it cannot be updated as text.`, { cause })
-  }
-}
-
-async function modeOf(path: string): Promise<number | null> {
-  try {
-    return (await stat(path)).mode & 0o7777
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
 }
 
 /** @returns `null` where somebody else is writing at this moment */
@@ -102,18 +81,10 @@ async function openSide(side: string, mode: number | null): Promise<FileHandle |
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error
   }
-  const ageMs = await ageOf(side)
+  const blocking = await statIfExists(side)
+  const ageMs = blocking === null ? 0 : Date.now() - blocking.mtimeMs
   if (ageMs > LEFT_OVER_AFTER_MS) throw new LockBusyError(leftOver(side, ageMs))
   return null
-}
-
-async function ageOf(path: string): Promise<number> {
-  try {
-    return Date.now() - (await stat(path)).mtimeMs
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return 0
-    throw error
-  }
 }
 
 function leftOver(side: string, ageMs: number): string {
@@ -144,8 +115,4 @@ async function linkInto(side: string, target: string): Promise<'created' | 'exis
     if (NO_HARD_LINKS.has(codeOf(error))) return 'unsupported'
     throw error
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
+import { existsSync } from 'node:fs'
+import { isAbsolute, relative, sep } from 'node:path'
 import { InvalidRequestError, isResourceLockError } from '../errors.ts'
 import { checkOptions } from '../options.ts'
 import { show } from '../show.ts'
 import { caseOnDisk, realPath } from './real-path.ts'
 import { parseResource } from './resource.ts'
+import { workingTreeOf, worktreeNameOf } from './working-tree.ts'
 
 export interface FileResourceOptions {
   /** The folder that ids are relative to. Default: the root of the git working tree that contains the file. */
@@ -106,59 +107,5 @@ function checkId<Id extends string>(id: Id, path: string): Id {
   } catch (cause) {
     if (!isResourceLockError(cause, 'INVALID')) throw cause
     throw new InvalidRequestError(`${show(path)} cannot be locked: ${cause.message}`, { cause })
-  }
-}
-
-/**
- * The root of the git working tree that contains a path. A linked worktree is a working tree of its own; a submodule
- * belongs to the tree that it is in, so that a tree lock of that one covers it, and `file:a` is not two files.
- *
- * @param real a path as {@link realPath} gives it
- * @returns `undefined` where there is none
- */
-export function workingTreeOf(real: string): string | undefined {
-  let outermost: string | undefined
-  for (let folder = real; ; folder = dirname(folder)) {
-    const git = gitOf(folder)
-    if (git === 'tree') return folder
-    if (git === 'submodule') outermost = folder
-    if (dirname(folder) === folder) return outermost
-  }
-}
-
-/**
- * The git folder of the repository that a working tree belongs to: one for all its linked worktrees and submodules, as
- * they share a default store.
- */
-export function repositoryOf(root: string): string {
-  const git = join(root, '.git')
-  const target = /^gitdir: (?<folder>.+?)\s*$/.exec(readGit(git) ?? '')?.groups?.['folder']
-  const folder = target === undefined ? git : resolve(root, target)
-  return folder.replace(/[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/].*$|[\\/]worktrees[\\/][^\\/]+$/, '')
-}
-
-// git keeps a submodule in `.git/modules/…` of the tree around it, and a linked worktree (of a submodule too) in `…/worktrees/NAME`.
-const SUBMODULE = /^gitdir:.*\.git[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/]/
-const LINKED_WORKTREE = /[\\/]worktrees[\\/](?<name>[^\\/]+?)\s*$/
-
-/** The name that git has given to a linked worktree; `undefined` for a main working tree. */
-function worktreeNameOf(root: string): string | undefined {
-  return LINKED_WORKTREE.exec(readGit(join(root, '.git')) ?? '')?.groups?.['name']
-}
-
-function gitOf(folder: string): 'tree' | 'submodule' | 'none' {
-  const link = readGit(join(folder, '.git'))
-  if (link === undefined) return 'none'
-  return SUBMODULE.test(link) && !LINKED_WORKTREE.test(link) ? 'submodule' : 'tree'
-}
-
-/** @returns what a `.git` file says, nothing for a folder, `undefined` where there is neither */
-function readGit(git: string): string | undefined {
-  try {
-    return readFileSync(git, 'utf8')
-  } catch (error) {
-    // A folder of that name alone makes no repository.
-    const isFolder = (error as NodeJS.ErrnoException).code === 'EISDIR'
-    return isFolder && existsSync(join(git, 'HEAD')) ? '' : undefined
   }
 }

@@ -52,7 +52,9 @@ interface Landed {
 export interface PipelineOwner {
   /** The head of the next batch. */
   header(): Pick<Batch, 'session' | 'epoch' | 'acked' | 'received' | 'deadMs' | 'floor' | 'lastId'>
-  /** An answer has come; `deliver` hands the steps' outcomes to their callers. */
+  /** An answer has come. What the next batch says of it is noted at once, because that may be sent first. */
+  note(answer: Answer): void
+  /** An answer is handed out; `deliver` gives the steps' outcomes to their callers. */
   onAnswer(answer: Answer, batch: Batch, sent: Stopwatch, deliver: () => void): void
   /** A batch was answered (`undefined`), or failed. */
   onStoreAnswered(tookMs: number, error: unknown): void
@@ -228,6 +230,7 @@ export class Pipeline {
       try {
         const answer = await this.#store.apply(batch)
         this.#answered = batch.number
+        this.#owner.note(answer)
         this.#owner.onStoreAnswered(sent.elapsedMs(), undefined)
         return answer
       } catch (error) {

@@ -2,11 +2,12 @@ import { type Chance, systemChance } from '../chance.ts'
 import { ClosedError } from '../errors.ts'
 import type { StoreTime } from '../info.ts'
 import type { Ended, Observed, Observer } from '../reporting/observer.ts'
-import type { Answer, Batch, LockStore, Message, Outcome, Step, Subscription } from '../store.ts'
+import type { Answer, Batch, GrantView, LockStore, Message, Outcome, Step, Subscription } from '../store.ts'
 import { type Clock, type Deadline, Stopwatch, type Timer } from '../time/clock.ts'
 import { OUT_OF_TIME, patiently } from '../time/patience.ts'
+import { TurnoverMap } from '../turnover.ts'
 import { Confirmations, type Unconfirmed } from './confirmations.ts'
-import { Inbox } from './inbox.ts'
+import { Knowledge } from './knowledge.ts'
 import { type Holder, Leases } from './leases.ts'
 import { PATIENCE_MS, Pipeline, type PipelineOwner, unanswered } from './pipeline.ts'
 
@@ -37,15 +38,12 @@ export class Session {
   readonly #store: LockStore
   /** 128 random bits, secret: channel names derive from it. */
   readonly #id: string
-  readonly #waits = new Map<number, Waiter>()
-  readonly #acquisitions = new Set<Waiter>()
+  readonly #waits = new TurnoverMap<number, Waiter>()
+  readonly #acquisitions = new TurnoverMap<Waiter, Waiter>()
   readonly #leases = new Leases()
   readonly #confirmations = new Confirmations()
   #epoch: string | null = null
-  readonly #inbox = new Inbox()
-  #floor = 0
-  /** The highest request id that the store has told. */
-  #lastId = 0
+  readonly #knowledge = new Knowledge()
   #lastAnswered: Stopwatch
   #time: StoreTime
   /** Messages that came by push and wait for their turn. */
@@ -103,7 +101,7 @@ export class Session {
   addAcquisition(acquisition: Waiter): void {
     if (this.#closed) return acquisition.fail(new ClosedError('The lock manager is closed.'))
     this.#isKnown = true
-    this.#acquisitions.add(acquisition)
+    this.#acquisitions.set(acquisition, acquisition)
   }
 
   removeAcquisition(acquisition: Waiter): void {
@@ -111,7 +109,6 @@ export class Session {
   }
 
   addWait(id: number, acquisition: Waiter): void {
-    this.#lastId = Math.max(this.#lastId, id)
     this.#waits.set(id, acquisition)
     this.#keepBeating()
     // Somebody awaits a lock: the process must not end under them.
@@ -125,8 +122,6 @@ export class Session {
 
   /** Returns whether this is the first handle of the lease in this process. */
   addLease(lease: Holder, request: Observed): boolean {
-    this.#floor = Math.max(this.#floor, lease.fencingToken)
-    this.#lastId = Math.max(this.#lastId, lease.id)
     this.#keepBeating()
     return this.#leases.add(lease, request, this.clock)
   }
@@ -137,8 +132,8 @@ export class Session {
   }
 
   /** A lease ends later than was known: all handles that share it have that. */
-  prolong(id: number, deadline: Deadline, expiresAt: Date): void {
-    for (const lease of this.#leases.of(id)) lease.prolong(deadline, expiresAt)
+  prolong(lease: Holder, deadline: Deadline, expiresAt: Date): void {
+    for (const each of this.#leases.with(lease)) each.prolong(deadline, expiresAt)
   }
 
   addUnconfirmed(unconfirmed: Unconfirmed): void {
@@ -149,7 +144,8 @@ export class Session {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const acquisition of this.#acquisitions) acquisition.fail(new ClosedError('The lock manager was closed.'))
+    for (const acquisition of this.#acquisitions.values())
+      acquisition.fail(new ClosedError('The lock manager was closed.'))
     for (const lease of this.#leases.every()) lease.lose({ kind: 'closed' })
     this.#heartbeat?.cancel()
     this.#wake?.cancel()
@@ -185,12 +181,10 @@ export class Session {
       header: () => ({
         session: this.#id,
         epoch: this.#epoch,
-        acked: this.#inbox.last,
-        received: this.#inbox.unacknowledged,
         deadMs: this.deadMs,
-        floor: this.#floor,
-        lastId: this.#lastId,
+        ...this.#knowledge.header,
       }),
+      note: (answer) => this.#knowledge.note(answer),
       onAnswer: (answer, batch, sent, deliver) => this.#onAnswer(answer, batch, sent, deliver),
       onStoreAnswered: (tookMs, error) => {
         this.observer.storeAnswered(tookMs, error === undefined ? 'ok' : 'error')
@@ -205,7 +199,7 @@ export class Session {
     this.#time = { now: answer.now, wallNow: answer.wallNow }
     if (isNewEpoch) this.#onNewEpoch()
     else if (answer.fresh) this.#onRebirth()
-    else this.#inbox.acknowledge(batch.acked)
+    else this.#knowledge.acknowledge(batch.acked)
     if (answer.outcomes === null) return
     // First the outcomes: a message may be about a request that this very batch has put into line.
     deliver()
@@ -221,8 +215,7 @@ export class Session {
 
   /** The store lost its data: every handle is lost, every wait starts again. */
   #onNewEpoch(): void {
-    this.#inbox.startOver()
-    this.#lastId = 0
+    this.#knowledge.startAnew()
     this.#early = []
     this.#confirmations.clear()
     for (const lease of this.#leases.every()) lease.lose({ kind: 'epoch' })
@@ -234,7 +227,7 @@ export class Session {
    * confirmed; its other leases may still stand. If it had forgotten the session it counts its messages from 1 again.
    */
   #onRebirth(): void {
-    this.#inbox.startOver()
+    this.#knowledge.startOver()
     this.#confirmations.clear()
     this.#askAgainForEarly()
     this.#rejoin()
@@ -242,8 +235,9 @@ export class Session {
   }
 
   #rejoin(): void {
-    const waiting = [...this.#waits.values()]
-    for (const id of this.#waits.keys()) this.removeWait(id)
+    const waiting = this.#waits.values()
+    this.#waits.clear()
+    this.#heartbeat?.keepAlive(false)
     for (const acquisition of waiting) acquisition.rejoin()
   }
 
@@ -263,7 +257,7 @@ export class Session {
 
   #takeEarly(isReady: (id: number) => boolean): void {
     for (let [next] = this.#early; next !== undefined; [next] = this.#early) {
-      const { last } = this.#inbox
+      const { last } = this.#knowledge
       if (next.number > last + 1 || (next.number > last && !isReady(next.id))) break
       this.#early.shift()
       this.#receive(next)
@@ -271,15 +265,14 @@ export class Session {
   }
 
   #receive(message: Message): void {
-    if (message.number <= this.#inbox.last) return this.#leases.compare(message)
-    this.#inbox.add(message)
-    if (message.type === 'granted') this.#floor = Math.max(this.#floor, message.fence)
+    if (message.number <= this.#knowledge.last) return this.#leases.compare(message)
+    this.#knowledge.add(message)
     const waiting = this.#waits.get(message.id)
     const leases = this.#leases.of(message.id)
     switch (message.type) {
       case 'granted':
         if (waiting !== undefined) waiting.onGrant(message)
-        else if (leases.length === 0) this.#handBack(message.id, message.fence)
+        else if (leases.every((lease) => lease.fencingToken !== message.fence)) this.#handBack(message)
         break
       case 'deadlock':
         waiting?.onDeadlock(message)
@@ -295,7 +288,7 @@ export class Session {
   }
 
   /** Ends a lease at the store for which there is no handle. */
-  #handBack(id: number, fence: number): void {
+  #handBack({ id, fence }: GrantView): void {
     this.pipeline.send({ type: 'handBack', id, fence })
   }
 

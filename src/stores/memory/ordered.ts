@@ -1,4 +1,5 @@
 import sortedBtree from 'sorted-btree'
+import { TurnoverMap } from '../../core/turnover.ts'
 
 const BTree = sortedBtree.default
 
@@ -13,7 +14,7 @@ const SPARE = 64
 
 /** Sorted lists of numbers by name; an empty list is no list. Numbers mostly arrive in order. */
 export class NumberLists {
-  readonly #lists = new Map<string, NumberList>()
+  readonly #lists = new TurnoverMap<string, NumberList>()
 
   add(name: string, value: number): void {
     const list = this.#lists.get(name)

@@ -1,11 +1,12 @@
 import type { RequestRow, Requests } from '../../core/table/storage.ts'
+import { TurnoverMap } from '../../core/turnover.ts'
 import { MemoryClaims } from './claims.ts'
 import { Agenda, NumberLists } from './ordered.ts'
 
 /** The requests over maps, with the indexes that find them again. */
 export class MemoryRequests implements Requests {
   readonly claims: MemoryClaims = new MemoryClaims()
-  readonly #rows = new Map<number, RequestRow>()
+  readonly #rows = new TurnoverMap<number, RequestRow>()
   readonly #due = new Agenda<number>()
   readonly #wanted = new Agenda<number>()
   readonly #behind = new NumberLists()

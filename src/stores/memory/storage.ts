@@ -91,12 +91,10 @@ class MemoryOutbox implements Outbox {
     return messages.filter((message) => message.number > number).slice(0, limit)
   }
 
-  take(session: string, upTo: number): readonly Message[] {
-    const messages = this.#messages.get(session) ?? []
-    const kept = messages.filter((message) => message.number > upTo)
+  drop(session: string, upTo: number): void {
+    const kept = (this.#messages.get(session) ?? []).filter((message) => message.number > upTo)
     if (kept.length === 0) this.#messages.delete(session)
     else this.#messages.set(session, kept)
-    return messages.slice(0, messages.length - kept.length)
   }
 }
 

@@ -1,11 +1,8 @@
 import { isResourceLockError, type StoreUnavailableError } from '../../core/errors.ts'
 import { NotExecutedError } from '../../core/store.ts'
+import { isBusy, resultOf } from './result-code.ts'
 import { DamagedTextError } from './texts.ts'
 import { WriteLockTimeoutError } from './writelock.ts'
-
-/** SQLite's primary result codes (https://sqlite.org/rescode.html). */
-const BUSY = 5
-const LOCKED = 6
 
 /** What happened and what to do, by SQLite's primary result code. */
 const BY_RESULT: Readonly<Record<number, (file: string) => string>> = {
@@ -21,33 +18,16 @@ const BY_RESULT: Readonly<Record<number, (file: string) => string>> = {
   26: damaged,
 }
 
-const BY_SYSTEM_ERROR: Readonly<Record<string, number>> = {
-  EACCES: 3,
-  EPERM: 3,
-  EROFS: 8,
-  EIO: 10,
-  ENOSPC: 13,
-  EDQUOT: 13,
-  ENOENT: 14,
-  ENOTDIR: 14,
-  EISDIR: 14,
-  EEXIST: 14,
-  ELOOP: 14,
-  ENAMETOOLONG: 14,
-  EMFILE: 14,
-  ENFILE: 14,
-}
-
 /** Whatever SQLite or the file system has thrown, as the error that the contract of stores asks for. */
 export function unavailable(error: unknown, file: string): Error {
   if (isResourceLockError(error, 'UNAVAILABLE')) return notExecuted(error)
   if (isResourceLockError(error)) return error
   if (error instanceof DamagedTextError) return failure(`${damaged(file)} (${error.message})`, error)
   if (error instanceof WriteLockTimeoutError) return failure(`${error.message} The file is ${file}.`, error)
-  const result = resultOf(error)
-  if (result === BUSY || result === LOCKED) {
+  if (isBusy(error)) {
     return failure(`Other processes kept ${file} locked. Nothing was done; the call can be repeated.`, error)
   }
+  const result = resultOf(error)
   if (error instanceof Error && result === 0 && !('code' in error)) return error
   const explain = BY_RESULT[result]
   const said = error instanceof Error ? error.message : String(error)
@@ -60,20 +40,8 @@ function notExecuted(error: StoreUnavailableError): NotExecutedError {
   return error instanceof NotExecutedError ? error : new NotExecutedError(error.message, { cause: error })
 }
 
-/** Whether another connection was in the way, so that trying again may help. */
-export function isBusy(error: unknown): boolean {
-  const result = resultOf(error)
-  return result === BUSY || result === LOCKED
-}
-
 function damaged(file: string): string {
   return `${file} is damaged, or is no SQLite database. Holdfast has neither changed nor deleted it. If you can spare the locks in it, stop what uses the file, move it and the files next to it (-wal, -shm) away, and a new one will be made.`
-}
-
-function resultOf(error: unknown): number {
-  if (!(error instanceof Error)) return 0
-  if ('errcode' in error && typeof error.errcode === 'number') return error.errcode & 0xff
-  return 'code' in error && typeof error.code === 'string' ? (BY_SYSTEM_ERROR[error.code] ?? 0) : 0
 }
 
 /** SQLite leaves nothing half done: whoever called is told at once, and may try again. */

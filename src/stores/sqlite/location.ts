@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, delimiter, dirname, extname, isAbsolute, join, resolve } from 'node:path'
 import { type Environment, stateFolder } from '../../core/disk/state-folder.ts'
+import { outermostGitFolder } from '../../core/resource/working-tree.ts'
 
 const FILE_NAME = 'locks.db'
 const FOLDER_NAME = 'holdfast'
@@ -20,14 +21,7 @@ const LONGEST_ENCODED = 160
  */
 export function defaultDatabasePath(cwd: string = process.cwd(), env: Environment = process.env): string {
   const commonDir = gitCommonDir(cwd, env)
-  return join(commonDir === undefined ? stateFolder(env) : outermost(commonDir), FOLDER_NAME, FILE_NAME)
-}
-
-/** The git folder around that of a submodule, which lies in `modules/NAME` of it, or of one of its worktrees. */
-function outermost(gitDir: string): string {
-  const inner = gitDir.search(/[\\/](?:worktrees[\\/][^\\/]+[\\/])?modules[\\/]/)
-  const outer = inner < 0 ? gitDir : gitDir.slice(0, inner)
-  return isFile(join(outer, 'HEAD')) ? outer : gitDir
+  return join(commonDir === undefined ? stateFolder(env) : outermostGitFolder(commonDir), FOLDER_NAME, FILE_NAME)
 }
 
 /**

@@ -157,7 +157,6 @@ interface Written {
 export class SqliteOutbox implements Outbox {
   readonly #insert: Statement
   readonly #after: Statement
-  readonly #upTo: Statement
   readonly #delete: Statement
 
   constructor(database: Database) {
@@ -165,7 +164,6 @@ export class SqliteOutbox implements Outbox {
     this.#after = database.prepare(
       'SELECT message FROM outbox WHERE session = ? AND number > ? ORDER BY number LIMIT ?',
     )
-    this.#upTo = database.prepare('SELECT message FROM outbox WHERE session = ? AND number <= ? ORDER BY number')
     this.#delete = database.prepare('DELETE FROM outbox WHERE session = ? AND number <= ?')
   }
 
@@ -177,11 +175,8 @@ export class SqliteOutbox implements Outbox {
     return this.#after.all(session, number, limit).map(toMessage)
   }
 
-  take(session: string, upTo: number): readonly Message[] {
-    const last = upTo === Infinity ? Number.MAX_SAFE_INTEGER : upTo
-    const messages = this.#upTo.all(session, last).map(toMessage)
-    if (messages.length > 0) this.#delete.run(session, last)
-    return messages
+  drop(session: string, upTo: number): void {
+    this.#delete.run(session, upTo === Infinity ? Number.MAX_SAFE_INTEGER : upTo)
   }
 }
 

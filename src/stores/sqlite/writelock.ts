@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { monotonicMs } from './clock.ts'
+import { isBusy } from './result-code.ts'
 
 /**
  * Strategy. SQLite's own waiting (`busy_timeout`) sleeps inside the call: the event loop stands
@@ -42,9 +43,8 @@ const MARK_FRESH_MS = 6
 const IDLE_MS = 0.5
 const PAUSE_MS = 1
 const MARK_BYTES = 16
-const SQLITE_BUSY = 5
 
-/** What is needed of a connection; `DatabaseSync` of node:sqlite and better-sqlite3 both have it. */
+/** What is needed of a connection. */
 export interface WriteLockConnection {
   exec(sql: string): unknown
   prepare(sql: string): { run(): unknown }
@@ -257,13 +257,6 @@ class WaitingMark {
 }
 
 const NOBODY: Uint8Array = new Uint8Array(MARK_BYTES)
-
-/** SQLITE_BUSY in any of its extended forms, as node:sqlite (`errcode`) and better-sqlite3 (`code`) say it. */
-function isBusy(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if ('errcode' in error && typeof error.errcode === 'number') return (error.errcode & 0xff) === SQLITE_BUSY
-  return 'code' in error && typeof error.code === 'string' && error.code.startsWith('SQLITE_BUSY')
-}
 
 function turnOfEventLoop(): Promise<void> {
   return new Promise((resolve) => {
