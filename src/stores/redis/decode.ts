@@ -90,9 +90,12 @@ const EVENT_TYPES = {
   d: 'resource.deadlock',
 } as const satisfies Readonly<Record<string, EventType>>
 
-/** An answer of the table's script. */
-export function decodeAnswer(text: string): Answer {
+/** The answer of the table's script to a batch of so many steps. @throws Error for what cannot be one */
+export function decodeAnswer(text: string, steps: number): Answer {
   const [epoch, now, wallNow, fresh, more, wakeAt, messages, outcomes] = JSON.parse(text) as WireAnswer
+  // Whoever asked for what has no outcome would wait for ever.
+  if (outcomes !== null && outcomes.length !== steps)
+    throw new TypeError(`${outcomes.length} outcomes of ${steps} steps`)
   return {
     epoch,
     now,
@@ -134,6 +137,8 @@ function decodeMessage(epoch: string, message: WireMessage): Message {
       const [, , id, waiters] = message
       return { number, type: 'wanted', id, waiters }
     }
+    default:
+      throw unknown(type)
   }
 }
 
@@ -179,7 +184,14 @@ function decodeOutcome(epoch: string, outcome: WireOutcome): Outcome {
       const [, from, limit, gap, entries] = outcome
       return decodeEvents(epoch, { from, limit, gap }, entries)
     }
+    default:
+      throw unknown(outcome[0])
   }
+}
+
+/** Somebody else has written to the rows: the types say that this cannot be. */
+function unknown(type: never): TypeError {
+  return new TypeError(`Nothing is known by the number ${String(type)}.`)
 }
 
 function decodeGrant(epoch: string, grant: Grant): GrantView {

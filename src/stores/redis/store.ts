@@ -9,11 +9,13 @@ import {
   type Subscription,
 } from '../../core/store.ts'
 import { decodeAnswer, decodePush } from './decode.ts'
-import { replyCode } from './failures.ts'
 import { DEFAULT_PREFIX, type Layout, layoutOf } from './layout.ts'
 import type { ChannelHandler, RedisLink } from './link.ts'
 import { lockTable, TableRunner, type TableScript } from './script.ts'
 import { encodeBatch, encodeSettings, isFrugal, makeEpoch } from './wire.ts'
+
+/** What to do about a key that somebody else has written. */
+const FOREIGN = "Remove what is not Holdfast's from there, or use another namespace or prefix"
 
 export interface RedisStoreSettings {
   /** Closed with the store. */
@@ -50,7 +52,10 @@ export class RedisStore implements LockStore {
     if (reply === '!new') reply = await this.#execute(batch, makeEpoch())
     if (typeof reply !== 'string') throw this.#failure('did not answer as the lock table does')
     if (reply.startsWith('!')) throw this.#refusal(reply.slice(1), batch)
-    return decodeAnswer(reply)
+    const answer = this.#read(reply, batch)
+    // Not even what the server itself calls the namespace is the name that it knows: so it would be for ever.
+    if (answer.outcomes === null && answer.epoch === batch.epoch) throw this.#refusal('garbled the epoch', batch)
+    return answer
   }
 
   subscribe(session: string, listener: Listener): Promise<Subscription> {
@@ -74,15 +79,23 @@ export class RedisStore implements LockStore {
   }
 
   async #execute(batch: Batch, newEpoch: string | undefined): Promise<unknown> {
+    // In a Cluster each key is named: else, while its slot moves from node to node, a batch would meet those keys that
+    // have moved already and find nothing in the others. Elsewhere that costs time for nothing.
+    const { key, keys } = this.#layout
+    const argument = encodeBatch(batch, this.#settings, newEpoch)
+    return this.#table.run(this.#link.sharded ? keys : [key], argument, isFrugal(batch))
+  }
+
+  #read(reply: string, { steps }: Batch): Answer {
     try {
-      // In a Cluster each key is named: else, while its slot moves from node to node, a batch would meet those keys that
-      // have moved already and find nothing in the others. Elsewhere that costs time for nothing.
-      const { key, keys } = this.#layout
-      const argument = encodeBatch(batch, this.#settings, newEpoch)
-      return await this.#table.run(this.#link.sharded ? keys : [key], argument, isFrugal(batch))
-    } catch (error) {
-      if (error instanceof NotExecutedError && replyCode(error.cause) === 'WRONGTYPE') throw this.#foreign(error)
-      throw error
+      return decodeAnswer(reply, steps.length)
+    } catch (cause) {
+      // The batch was executed, and yet is not to be repeated: its answer would be the same, and nothing else would ever
+      // be asked. What it has granted ends by itself.
+      throw new NotExecutedError(
+        `Redis at ${this.name} has answered with a row of the key ${this.#layout.key} that cannot be read: somebody else has written there. What was asked for may have been done.`,
+        { cause },
+      )
     }
   }
 
@@ -105,7 +118,7 @@ export class RedisStore implements LockStore {
 
   /** What the table has refused, by the word that it said. */
   #refusal(said: string, { number, floor }: Batch): InvalidRequestError | StoreUnavailableError {
-    const [word = '', detail] = said.split(' ')
+    const [word = '', detail = '', ...more] = said.split(' ')
     switch (word) {
       case 'stale':
         return new InvalidRequestError(
@@ -121,17 +134,19 @@ export class RedisStore implements LockStore {
         )
       case 'numbers':
         return this.#failure('is on a server that counts in 32 bits, which is not enough. Use a 64-bit build of Redis')
+      case 'garbled':
+        return this.#failure(`has a row that cannot be read (${[detail, ...more].join(' ')}). ${FOREIGN}`)
+      case 'torn':
+        return this.#failure(
+          `has lost all locks of this namespace, as their holders are told: a batch could not be done as a whole (${more.join(' ')}). ${FOREIGN}`,
+          detail,
+        )
       default:
-        return this.#foreign()
+        return this.#failure(`holds something that Holdfast has not written. ${FOREIGN}`, detail)
     }
   }
 
-  #foreign(cause?: unknown): NotExecutedError {
-    return this.#failure('holds something that Holdfast has not written. Use another namespace or prefix', cause)
-  }
-
-  #failure(what: string, cause?: unknown): NotExecutedError {
-    const message = `The key ${this.#layout.key} in Redis at ${this.#link.name} ${what}. Nothing was done.`
-    return new NotExecutedError(message, cause === undefined ? {} : { cause })
+  #failure(what: string, key: string = this.#layout.key): NotExecutedError {
+    return new NotExecutedError(`The key ${key} in Redis at ${this.#link.name} ${what}. Nothing was done.`)
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { Claim } from '../../core/model.ts'
 import { randomId } from '../../core/random-id.ts'
-import type { AcquireStep, Batch, Step, StoreLimits } from '../../core/store.ts'
+import type { AcquireStep, Batch, Message, Step, StoreLimits } from '../../core/store.ts'
 
 /** What a namespace is told apart by from its earlier and later lives. */
 export function makeEpoch(): string {
@@ -28,7 +28,7 @@ export function encodeSettings({ events, previous, previousMs }: StoreLimits, pu
  *   to make one.
  */
 export function encodeBatch(batch: Batch, settings: string, newEpoch: string | undefined): string {
-  const { session, number, epoch, acked, deadMs, floor, answered, lastId, steps } = batch
+  const { session, number, epoch, acked, received, deadMs, floor, answered, lastId, steps } = batch
   return JSON.stringify([
     session,
     number,
@@ -41,8 +41,17 @@ export function encodeBatch(batch: Batch, settings: string, newEpoch: string | u
     newEpoch ?? 0,
     settings,
     steps.map(encodeStep),
+    ...(received.length > 0 ? [received.map(beginningOf)] : []),
   ])
 }
+
+/** The first letters of a message as the table has written it: all by which it differs from others of its number. */
+function beginningOf(message: Message): string {
+  const { number, type, id } = message
+  return `[${number},${MESSAGE_TYPES[type]},${id},${type === 'granted' ? `${message.fence},` : ''}`
+}
+
+const MESSAGE_TYPES = { granted: 1, lost: 2, deadlock: 3, wanted: 4 } as const satisfies Record<Message['type'], number>
 
 /**
  * Whether a batch is executed also where the server's memory is full: if it gives back at least as much as it takes. So

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { CHANNEL_COMMANDS, KEY_COMMANDS, OTHER_COMMANDS } from '../../../src/stores/redis/checks.ts'
 import { redisStore, type RedisStoreOptions } from '../../../src/stores/redis/index.ts'
@@ -9,6 +7,7 @@ import { documentedRules } from '../../support/redis-acl.ts'
 import { clusterUrl, sharedRedisCluster } from '../../support/redis-clients.ts'
 import { RedisServer } from '../../support/redis-server.ts'
 import { sharedServer } from '../../support/redis-table.ts'
+import { listening, type Piece, TcpProxy } from '../../support/tcp-proxy.ts'
 
 async function open(url: string, options: RedisStoreOptions = {}): Promise<Actor['store']> {
   return redisStore(url, options).open(randomUUID())
@@ -21,27 +20,19 @@ async function urlAs(server: RedisServer, rules: readonly string[]): Promise<str
   return server.url.replace('redis://', `redis://${name}:pw@`)
 }
 
-/** The same server, which says that it has another version, of as many characters. */
-async function pretendingVersion(server: RedisServer, version: string): Promise<AsyncDisposable & { url: string }> {
-  const sockets = new Set<Socket>()
-  const proxy = createServer((client) => {
-    const target = connect(server.port, '127.0.0.1')
-    for (const socket of [client, target]) sockets.add(socket.on('error', () => client.destroy()))
-    client.pipe(target)
-    target.on('data', (chunk) => {
-      client.write(chunk.toString('latin1').replace(/(redis_version:)[\d.]+/u, `$1${version}`), 'latin1')
-    })
-  })
-  proxy.listen(0, '127.0.0.1')
-  await once(proxy, 'listening')
-  const address = proxy.address()
-  return {
-    url: server.urlAt(typeof address === 'object' && address !== null ? address.port : 0),
-    [Symbol.asyncDispose]: async () => {
-      for (const socket of sockets) socket.destroy()
-      proxy.close()
-      await once(proxy, 'close')
-    },
+const OLD_VERSION = '6.2.14'
+
+/** Before a server that says then that it is old: its real version has as many characters. */
+class AgeingProxy extends TcpProxy {
+  static override async start(targetPort: number): Promise<AgeingProxy> {
+    return new AgeingProxy(await listening(), targetPort)
+  }
+
+  protected override cutter(): (chunk: Buffer) => readonly Piece[] {
+    return (chunk) => {
+      const said = chunk.toString('latin1').replace(/(redis_version:)[\d.]+/u, `$1${OLD_VERSION}`)
+      return [{ raw: Buffer.from(said, 'latin1') }]
+    }
   }
 }
 
@@ -82,8 +73,8 @@ describe('opening a store on Redis', () => {
 
   test('refuses a server that is too old', async () => {
     await using server = await RedisServer.start()
-    await using old = await pretendingVersion(server, '6.2.14')
-    await expect(open(old.url)).rejects.toThrow('has version 6.2.14, older than 7.0')
+    await using old = await AgeingProxy.start(server.port)
+    await expect(open(server.urlAt(old.port))).rejects.toThrow(`has version ${OLD_VERSION}, older than 7.0`)
   })
 
   test('says that nothing runs there, at once', async () => {

@@ -8,11 +8,11 @@ import { redisStore } from '../../../src/stores/redis/index.ts'
 import { parseRedisUrl } from '../../../src/stores/redis/url.ts'
 import { Actor } from '../../../src/testing/actor.ts'
 import { until } from '../../support/polling.ts'
+import { RedisProxy } from '../../support/redis-proxy.ts'
 import { PRIMARY_NAME, RedisSentinels } from '../../support/redis-sentinel.ts'
 import { RedisServer } from '../../support/redis-server.ts'
 import { sharedServer } from '../../support/redis-table.ts'
 import { makeTlsFiles } from '../../support/redis-tls.ts'
-import { TcpProxy } from '../../support/tcp-proxy.ts'
 
 const KEY = 'k'
 
@@ -32,7 +32,7 @@ async function failureOf(command: Promise<unknown>): Promise<unknown> {
 
 describe('a command', () => {
   test('is not executed where there is no connection', async () => {
-    const proxy = await TcpProxy.start((await sharedServer()).port)
+    const proxy = await RedisProxy.start((await sharedServer()).port)
     const link = await linkTo(proxy.url)
     proxy.cut()
     // The first one may be on its way when the client notices.
@@ -42,7 +42,7 @@ describe('a command', () => {
   })
 
   test('waits for a connection that comes back soon', async () => {
-    const proxy = await TcpProxy.start((await sharedServer()).port)
+    const proxy = await RedisProxy.start((await sharedServer()).port)
     const link = await linkTo(proxy.url)
     proxy.cut()
     await failureOf(link.call(KEY, 'TIME', []))
@@ -54,7 +54,7 @@ describe('a command', () => {
 
   test('is open where the connection was lost before its answer, and is not sent again by the client', async () => {
     const server = await sharedServer()
-    const proxy = await TcpProxy.start(server.port)
+    const proxy = await RedisProxy.start(server.port)
     const link = await linkTo(proxy.url)
     const key = randomUUID()
     const lost = proxy.loseReplyTo('ZADD')
@@ -68,7 +68,7 @@ describe('a command', () => {
   })
 
   test('is open where no answer comes in time, and the next one goes over another connection', async () => {
-    const proxy = await TcpProxy.start((await sharedServer()).port)
+    const proxy = await RedisProxy.start((await sharedServer()).port)
     const link = await linkTo(proxy.url)
     proxy.swallow('replies')
     const failure = await failureOf(link.call(KEY, 'TIME', []))
@@ -107,7 +107,7 @@ describe('a command', () => {
 
 describe('a subscription', () => {
   test('is confirmed or fails: over a connection that is silent it is not said to stand', async () => {
-    const proxy = await TcpProxy.start((await sharedServer()).port)
+    const proxy = await RedisProxy.start((await sharedServer()).port)
     const link = await linkTo(proxy.url)
     proxy.swallow('replies')
     const handler = { onText: () => {}, onInterruption: () => {} }

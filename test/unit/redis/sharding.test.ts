@@ -31,6 +31,18 @@ async function open(namespace: string = randomUUID(), shards: number = SHARDS): 
   return redisStore((await sharedServer()).url, { shards }).open(namespace)
 }
 
+/** Keeps what a shard holds now; gives what sets it back to that. */
+async function keepShard(namespace: string, shard: number): Promise<() => Promise<void>> {
+  const { key } = layoutOf(`${shard}/${SHARDS}/${namespace}`, 'holdfast:shards')
+  const server = await sharedServer()
+  const keys = (await server.command('KEYS', key.replace(/rows$/u, '*'))) as readonly string[]
+  for (const each of keys) await server.command('COPY', each, `kept:${each}`)
+  return async () => {
+    await clearShard(namespace, shard)
+    for (const each of keys) await server.command('RENAME', `kept:${each}`, each)
+  }
+}
+
 async function clearShard(namespace: string, shard: number): Promise<void> {
   const { key } = layoutOf(`${shard}/${SHARDS}/${namespace}`, 'holdfast:shards')
   const server = await sharedServer()
@@ -137,6 +149,26 @@ describe('a store in shards', () => {
     expect((await b.inspect(`${first}/new`)).leases).toEqual([])
     expect((await b.inspect(third)).leases).toMatchObject([{ agentId: 'a' }])
     expect(await a.attempt(second)).toBeDefined()
+    await store.close()
+  })
+
+  test('tells a session that one shard has gone back, and has posted another message under the same number', async () => {
+    const namespace = randomUUID()
+    const store = await open(namespace)
+    const [a, b] = [actor('a', store), actor('b', store)]
+    await b.subscribe()
+    const locks = [await a.acquire(first), await a.acquire(second)]
+    const waits = [await b.queue(first), await b.queue(second)]
+    const setBack = await keepShard(namespace, 0)
+    for (const lock of locks) await a.release(lock)
+    await until('both are pushed', () => b.pushed.length === 2)
+    const fences = b.pushed.map((message) => message.type === 'granted' && message.fence)
+    await setBack()
+    await a.force(first)
+    const answer = await b.send([], { acked: 2, received: b.pushed })
+    expect(answer).toMatchObject({ fresh: true, messages: [{ type: 'granted', id: waits[0]?.id }] })
+    expect(fences).not.toContain(answer.messages[0]?.type === 'granted' && answer.messages[0].fence)
+    expect(await b.send([], { acked: 3, received: answer.messages })).toMatchObject({ fresh: false, messages: [] })
     await store.close()
   })
 

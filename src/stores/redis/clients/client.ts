@@ -59,12 +59,20 @@ export function isKeyless(command: string): boolean {
 }
 
 /**
- * Sends to the node that has the key, and whatever comes of it to the others: a function is needed on whichever node has
- * the slot next.
+ * Sends a command without a key to the node that has the key. A function goes to all, whatever comes of that on the
+ * others: it is needed on whichever node has the slot next.
  */
-export async function sendToEvery(owner: Promise<unknown>, others: readonly Promise<unknown>[]): Promise<unknown> {
-  await Promise.allSettled([owner, ...others])
-  return owner
+export async function sendToNodes<Node>(
+  command: string,
+  owner: Node,
+  all: () => readonly Node[] | Promise<readonly Node[]>,
+  send: (node: Node) => Promise<unknown>,
+): Promise<unknown> {
+  if (command !== 'FUNCTION') return send(owner)
+  const others = (await all()).filter((node) => node !== owner)
+  const sent = send(owner)
+  await Promise.allSettled([sent, ...others.map(send)])
+  return sent
 }
 
 /** A Cluster client does not know, or not yet, which node has a key. */

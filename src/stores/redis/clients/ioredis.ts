@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { type Client, CONNECT_MS, type Listening, type ListeningEvents, type ListeningWishes } from './client.ts'
+import { connectOnce } from './connecting.ts'
+import { type AnyIoredis, IoredisState } from './ioredis-state.ts'
 
 /** A `Redis` of ioredis 5 or 6, or of iovalkey, also with Sentinels: the parts of it that are used. */
-export interface IoredisClient {
-  readonly status: string
+export interface IoredisClient extends AnyIoredis {
   readonly options: {
     readonly host?: string | undefined
     readonly port?: number | undefined
@@ -15,11 +16,7 @@ export interface IoredisClient {
     readonly sentinels?: readonly object[] | null | undefined
     readonly keyPrefix?: string | undefined
   }
-  connect(): Promise<unknown>
-  call(command: string, ...args: string[]): Promise<unknown>
   duplicate(override?: object): unknown
-  on(event: string, listener: (...args: unknown[]) => void): unknown
-  off(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 /** What is used of a `Redis` that was made here. */
@@ -29,57 +26,32 @@ export interface OwnIoredis extends IoredisClient {
 }
 
 /** A single server, or the primary that Sentinels name. */
-export class Ioredis implements Client {
+export class Ioredis extends IoredisState<IoredisClient, OwnIoredis> implements Client {
   readonly name: string
   readonly isCluster = false
-  readonly #client: IoredisClient
-  readonly #own: OwnIoredis | undefined
-  #lastError: unknown
-  readonly #onError = (error: unknown): void => {
-    this.#lastError = error
-  }
 
   /** @param own the same client, if it was made here and is to be closed */
   constructor(client: IoredisClient, own?: OwnIoredis) {
-    this.#client = client
-    this.#own = own
+    super(client, own, 'error')
     this.name = nameOf(client)
-    client.on('error', this.#onError)
     if (own !== undefined) letProcessEnd(own)
   }
 
-  async connect(): Promise<void> {
-    await this.#own?.connect()
-  }
-
-  isReady(): boolean {
-    if (this.#client.status === 'wait') this.#client.connect().catch(this.#onError)
-    return this.#client.status === 'ready'
-  }
-
-  hasEnded(): boolean {
-    return this.#client.status === 'end'
-  }
-
-  lastError(): unknown {
-    return this.#lastError
-  }
-
   send(_key: string, command: string, args: readonly string[]): Promise<unknown> {
-    return this.#client.call(command, ...args)
+    return this.client.call(command, ...args)
   }
 
   listen(_key: string, events: ListeningEvents, signal: AbortSignal): Promise<Listening> {
-    return listenThrough(this.#client, { ...events, signal, sharded: false })
+    return listenThrough(this.client, { ...events, signal, sharded: false })
   }
 
   renew(): void {
-    this.#own?.stream?.destroy()
+    this.own?.stream?.destroy()
   }
 
   async close(): Promise<void> {
-    this.#client.off('error', this.#onError)
-    if (this.#own !== undefined) await endIoredis(this.#own)
+    this.errors.close()
+    if (this.own !== undefined) await endIoredis(this.own)
   }
 }
 
@@ -99,7 +71,7 @@ export async function listenThrough(client: IoredisClient, wishes: ListeningWish
     commandTimeout: CONNECT_MS,
   }) as OwnIoredis
   letProcessEnd(own)
-  await connectToListen(own, signal)
+  await connectOnce(own, () => void endIoredis(own), signal)
   const giveUp = (): void => {
     void endIoredis(own)
     wishes.onLost()
@@ -118,24 +90,6 @@ export async function listenThrough(client: IoredisClient, wishes: ListeningWish
       own.off('end', giveUp)
       return endIoredis(own)
     },
-  }
-}
-
-async function connectToListen(own: OwnIoredis, signal: AbortSignal): Promise<void> {
-  let failure: unknown
-  own.on('error', (error: unknown) => {
-    failure ??= error
-  })
-  const end = (): void => void endIoredis(own)
-  signal.addEventListener('abort', end, { once: true })
-  try {
-    signal.throwIfAborted()
-    await own.connect()
-  } catch (error) {
-    end()
-    throw failure ?? error
-  } finally {
-    signal.removeEventListener('abort', end)
   }
 }
 

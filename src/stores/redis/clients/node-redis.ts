@@ -1,14 +1,13 @@
 import { type Client, CONNECT_MS, type Listening, type ListeningEvents, type ListeningWishes } from './client.ts'
+import { connectOnce } from './connecting.ts'
+import { type AnyNodeRedis, GivenNodeRedis } from './node-redis-given.ts'
 
 /** A client of node-redis 5 or 6 (the package `redis`): the parts of it that are used. */
-export interface NodeRedisClient {
-  readonly isOpen: boolean
+export interface NodeRedisClient extends AnyNodeRedis {
   readonly isReady: boolean
   readonly options?: NodeRedisOptions | undefined
   sendCommand(args: string[], options?: object): Promise<unknown>
   duplicate(overrides?: object): unknown
-  on(event: string, listener: (...args: unknown[]) => void): unknown
-  off(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 interface NodeRedisOptions {
@@ -28,54 +27,28 @@ interface OwnNodeRedis extends NodeRedisClient {
 }
 
 /** Replies as they are by default, whatever types the user has chosen. */
-const PLAIN_REPLIES = { typeMapping: {} } as const
+export const PLAIN_REPLIES = { typeMapping: {} } as const
 
 /** A user's client for a single server. */
-export class NodeRedis implements Client {
+export class NodeRedis extends GivenNodeRedis<NodeRedisClient> implements Client {
   readonly name: string
   readonly isCluster = false
-  readonly #client: NodeRedisClient
-  #lastError: unknown
-  readonly #onError = (error: unknown): void => {
-    this.#lastError = error
-  }
 
   constructor(client: NodeRedisClient) {
-    this.#client = client
+    super(client, 'error')
     this.name = nameOf(client)
-    client.on('error', this.#onError)
-  }
-
-  async connect(): Promise<void> {
-    // Its user connects it.
   }
 
   isReady(): boolean {
-    return this.#client.isReady
-  }
-
-  hasEnded(): boolean {
-    return !this.#client.isOpen
-  }
-
-  lastError(): unknown {
-    return this.#lastError
+    return this.client.isReady
   }
 
   send(_key: string, command: string, args: readonly string[]): Promise<unknown> {
-    return sendPlain(this.#client, command, args)
+    return sendPlain(this.client, command, args)
   }
 
   listen(_key: string, events: ListeningEvents, signal: AbortSignal): Promise<Listening> {
-    return listenBeside(this.#client, { ...events, signal, sharded: false })
-  }
-
-  renew(): void {
-    // Its user decides about its connection.
-  }
-
-  async close(): Promise<void> {
-    this.#client.off('error', this.#onError)
+    return listenBeside(this.client, { ...events, signal, sharded: false })
   }
 }
 
@@ -94,7 +67,7 @@ export async function listenBeside(client: NodeRedisClient, wishes: ListeningWis
     readonly: false,
     socket: { ...client.options?.socket, reconnectStrategy: false, connectTimeout: CONNECT_MS },
   }) as OwnNodeRedis
-  await connectToListen(own, signal)
+  await connectOnce(own, () => end(own), signal)
   own.unref()
   const giveUp = (): void => {
     end(own)
@@ -114,24 +87,6 @@ export async function listenBeside(client: NodeRedisClient, wishes: ListeningWis
       own.off('error', giveUp)
       end(own)
     },
-  }
-}
-
-async function connectToListen(own: OwnNodeRedis, signal: AbortSignal): Promise<void> {
-  let failure: unknown
-  own.on('error', (error: unknown) => {
-    failure ??= error
-  })
-  const abort = (): void => end(own)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    signal.throwIfAborted()
-    await own.connect()
-  } catch (error) {
-    end(own)
-    throw failure ?? error
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Answer, Batch, Message, Outcome, Step } from '../../../core/store.ts'
+import { isSame } from '../../../core/table/acknowledging.ts'
 import { onlyLooks } from '../../../core/table/turn.ts'
 import { innerId, shardOfId } from './ids.ts'
 import type { Lens } from './lens.ts'
@@ -19,6 +20,8 @@ interface Standing {
   /** The last message that the session has acknowledged, and the last that the shard knows to be. */
   acked: number
   confirmed: number
+  /** Those in between which the caller has received as they were passed on. */
+  received: readonly Message[]
   /** The last message that was passed on. */
   seen: number
   lastId: number
@@ -29,7 +32,8 @@ interface Standing {
 
 interface Delivered {
   readonly shard: number
-  readonly inner: number
+  /** As the shard has told it, and as the caller knows it. */
+  readonly inner: Message
   readonly message: Message
 }
 
@@ -82,15 +86,16 @@ export class ShardedSession {
     const idFromElsewhere = batch.lastId > this.#lastId ? shardOfId(batch.lastId) : undefined
     this.#number = batch.number
     this.#posted += beyond
-    this.#acknowledge(batch.acked)
+    this.#acknowledge(batch)
     return (shard, epoch, steps) => {
-      const { acked, answered, lastId } = this.#at(shard)
+      const { acked, received, answered, lastId } = this.#at(shard)
       const knownId = batch.lastId === 0 ? 0 : lastId
       return {
         session: batch.session,
         number: batch.number * NUMBERS,
         epoch,
         acked: acked + beyond,
+        received,
         deadMs: batch.deadMs,
         floor: batch.floor,
         answered: answeredElsewhere ? batch.answered * NUMBERS : answered,
@@ -105,10 +110,10 @@ export class ShardedSession {
     const standing = this.#at(shard)
     const wasReborn = standing.known && answer.fresh
     if (wasReborn) this.#forgetPlaces(shard)
+    else this.#confirm(standing, batch.acked)
     standing.known ||= !onlyLooks(batch)
     standing.contactedMs = nowMs
     standing.answered = batch.number
-    standing.confirmed = Math.max(standing.confirmed, batch.acked)
     standing.more = answer.more
     return wasReborn
   }
@@ -138,7 +143,7 @@ export class ShardedSession {
       if (inner.type !== 'wanted') standing.waiting.delete(inner.id)
       const message = { number: this.#posted, ...lens.message(seen) } as Message
       this.#lastId = Math.max(this.#lastId, message.id)
-      this.#inbox.push({ shard, inner: inner.number, message })
+      this.#inbox.push({ shard, inner, message })
       return [message]
     })
   }
@@ -161,20 +166,30 @@ export class ShardedSession {
     return this.#inbox.map(({ message }) => message)
   }
 
-  #acknowledge(acked: number): void {
+  #acknowledge({ acked, received }: Batch): void {
     for (const { shard, inner, message } of this.#inbox) {
       if (message.number > acked) continue
       const standing = this.#at(shard)
-      standing.acked = Math.max(standing.acked, inner)
+      standing.acked = Math.max(standing.acked, inner.number)
+      const known = received.find(({ number }) => number === message.number)
+      if (isSame(message, known)) standing.received = [...standing.received, inner]
     }
     this.#inbox = this.#inbox.filter(({ message }) => message.number > acked)
   }
 
-  /** What was not acknowledged comes again from the shard, if it still knows it. */
+  #confirm(standing: Standing, acked: number): void {
+    standing.confirmed = Math.max(standing.confirmed, acked)
+    standing.received = standing.received.filter(({ number }) => number > acked)
+  }
+
+  /** What the shard takes for unacknowledged comes again, and maybe under other numbers. */
   #forgetPlaces(shard: number): void {
     const standing = this.#at(shard)
     standing.waiting.clear()
-    standing.seen = standing.acked
+    standing.acked = 0
+    standing.confirmed = 0
+    standing.received = []
+    standing.seen = 0
     this.#inbox = this.#inbox.filter((each) => each.shard !== shard)
   }
 
@@ -209,6 +224,7 @@ function newStanding(): Standing {
     answered: 0,
     acked: 0,
     confirmed: 0,
+    received: [],
     seen: 0,
     lastId: 0,
     more: false,

@@ -65,6 +65,7 @@ export class ShardedStore implements LockStore {
       number: 1,
       epoch: null,
       acked: 0,
+      received: [],
       deadMs: 1000,
       floor: 0,
       answered: 0,

@@ -26,7 +26,7 @@ end
 
 -- Likewise that it was released.
 function alone.tellReleased(text, agent, since, fenceText)
-  local heldMs = format('%d', turn.now - since)
+  local heldMs = turn.textOf(turn.now - since)
   local event = turn.takeEvent()
   if event > 0 then
     log.add(
@@ -52,7 +52,7 @@ function alone.acquire(wire, session)
     return nil
   end
   local request, fence, dueAt = turn.takeId(), turn.takeFence(), turn.now + wire[5]
-  local requestText, fenceText, dueText = format('%d', request), format('%d', fence), format('%d', dueAt)
+  local requestText, fenceText, dueText = format('%d', request), format('%d', fence), turn.textOf(dueAt)
   local padded = indexes.filled(requestText)
   nodes.hold(id, request)
   indexes.put(held, 'x' .. id .. '\0' .. padded, '0')
@@ -62,7 +62,7 @@ function alone.acquire(wire, session)
     indexes.put(held, 'c' .. chain .. '\0' .. padded, '0')
   end
   local hash = turn.hash(token)
-  requests.putAlone(requestText, texts.encodeAlone(text, session, agent, wire[5], hash, dueAt, fence, chain ~= 0 and chain))
+  requests.putAlone(requestText, texts.encodeAmong(text, hash, fence, session, agent, wire[5], chain ~= 0 and chain))
   if session.keepUntil < dueAt then
     session.keepUntil = dueAt
   end

@@ -18,7 +18,9 @@ end
 local trees = {}
 
 function claims.begin()
-  trees = emptied(trees)
+  if next(trees) then
+    trees = emptied(trees)
+  end
 end
 
 local function treesIn(type)
@@ -89,23 +91,33 @@ local function count(node, place, mode, change)
   node[field] = node[field] + change
 end
 
+local function wantAll(ids)
+  for at = 1, #ids do
+    nodes.want(ids[at])
+  end
+end
+
 local function changeWaitingClaim(row, claim, change)
   local mode = claim.isExclusive and 'x' or 's'
   local apply = change > 0 and indexes.put or indexes.drop
   local node = nodes.change(claim.id)
   count(node, 'at', mode, change)
   apply(lines, places.nameOf('at', mode, claim.id) .. row.padded, '0')
+  if change > 0 then
+    node.last = row.id
+  elseif node.last == row.id then
+    node.last = 0
+  end
   if claim.isTree then
     countTree(claim.id, change)
     count(node, 'tree', mode, change)
     apply(lines, places.nameOf('tree', mode, claim.id) .. row.padded, '0')
   end
   local ancestors = resource.ancestorsOf(claim.id)
-  for _, ancestor in ipairs(ancestors) do
-    nodes.want(ancestor)
-  end
+  wantAll(ancestors)
   rows.fetch()
-  for _, ancestor in ipairs(ancestors) do
+  for at = 1, #ancestors do
+    local ancestor = ancestors[at]
     count(nodes.change(ancestor), 'under', mode, change)
     apply(lines, places.nameOf('under', mode, ancestor) .. row.padded .. claim.id, '0')
   end
@@ -127,11 +139,19 @@ function claims.addHeld(row)
   end
 end
 
+-- Notes the rows that will be needed when a request for this resource joins a line, or leaves it.
+function claims.wantToWait(id)
+  wantAll(resource.ancestorsOf(id))
+end
+
 -- Notes the rows that will be needed when a held request ends: none for what is alone at its resource.
 function claims.wantToDrop(row)
   for _, claim in ipairs(row.claims) do
     if row.isTouched or claim.isTree or not claim.isExclusive then
       nodes.want(claim.id)
+    end
+    if row.follower then
+      claims.wantToWait(claim.id)
     end
   end
 end

@@ -13,8 +13,9 @@ local TOLD_HOLDERS = 64
 local function countAll(row, limit)
   limit = limit or lines.COUNT_LIMIT
   local count = 0
-  for _, claim in ipairs(row.claims) do
-    count = count + lines.countWaiters(claim, math.huge, limit - count)
+  local list = row.claims
+  for index = 1, #list do
+    count = count + lines.countWaiters(list[index], math.huge, limit - count)
   end
   return count
 end
@@ -22,9 +23,10 @@ end
 -- How often a waiting request is counted among those that wait for these claims, its own included.
 local function pairsBetween(one, other)
   local count = 0
-  for _, mine in ipairs(one.claims) do
-    for _, theirs in ipairs(other.claims) do
-      if resource.conflicts(mine, theirs) then
+  local ours, theirs = one.claims, other.claims
+  for mine = 1, #ours do
+    for their = 1, #theirs do
+      if resource.conflicts(ours[mine], theirs[their]) then
         count = count + 1
       end
     end
@@ -180,14 +182,25 @@ function granting.tellHolders(waiter)
   end)
 end
 
+-- Who holds back a request that waits, or nobody.
+local function blockerOf(waiter)
+  if module.followers.isHeir(waiter) then
+    local node = module.nodes.get(waiter.claims[1].id)
+    if node.exclusive == 0 and node.shared == 0 then
+      return nil
+    end
+  end
+  local seeker = { claims = waiter.claims, chain = waiter.chain, before = waiter.id, passes = false }
+  return lines.blockerOf(seeker, turn.passing)
+end
+
 local function look(waiter)
   if not isLive(waiter) then
     ending.bury(waiter, turn.passing)
     return
   end
   turn.passing.left = turn.passing.left - 1
-  local seeker = { claims = waiter.claims, chain = waiter.chain, before = waiter.id, passes = false }
-  local blocker = lines.blockerOf(seeker, turn.passing)
+  local blocker = blockerOf(waiter)
   if not blocker then
     return grantWaiting(waiter)
   end
@@ -204,12 +217,12 @@ function granting.settleOne(ended)
   if limit <= 0 then
     return false
   end
-  local waiters = requests.behind(ended, limit)
-  for _, waiter in ipairs(waiters) do
+  local waiters = module.followers.behind(ended, limit)
+  for index = 1, #waiters do
     if turn.passing.left <= 0 then
       return false
     end
-    look(waiter)
+    look(waiters[index])
   end
   return #waiters < limit
 end

@@ -56,6 +56,18 @@ function indexes.drop(index, member)
   index.isChanged = true
 end
 
+-- Numbers that the server is told again and again.
+local texts = {}
+
+local function textOf(number)
+  local text = texts[number]
+  if not text then
+    text = string.format('%d', number)
+    texts[number] = text
+  end
+  return text
+end
+
 -- Writes what was gathered; says how many members are new.
 function indexes.flush(index)
   if not index.isChanged then
@@ -90,13 +102,13 @@ end
 -- Members in order of text, between two limits in the notation of ZRANGEBYLEX.
 function indexes.range(index, from, to, limit)
   indexes.flush(index)
-  return redis.call('ZRANGEBYLEX', index.key, from, to, 'LIMIT', 0, limit)
+  return redis.call('ZRANGEBYLEX', index.key, from, to, 'LIMIT', '0', textOf(limit))
 end
 
 -- The last member between two limits.
 function indexes.last(index, from, to)
   indexes.flush(index)
-  return redis.call('ZREVRANGEBYLEX', index.key, to, from, 'LIMIT', 0, 1)[1]
+  return redis.call('ZREVRANGEBYLEX', index.key, to, from, 'LIMIT', '0', '1')[1]
 end
 
 function indexes.count(index, from, to)
@@ -107,7 +119,7 @@ end
 -- The members with the lowest scores, each followed by its score.
 function indexes.lowest(index, count)
   indexes.flush(index)
-  return redis.call('ZRANGE', index.key, 0, count - 1, 'WITHSCORES')
+  return redis.call('ZRANGE', index.key, '0', textOf(count - 1), 'WITHSCORES')
 end
 
 -- The members whose score has come, lowest first. Where there is none: also the lowest score there is, `math.huge` for

@@ -18,7 +18,8 @@
 --             a<x|s><resource>\0<id>            a claim on exactly this resource
 --             t<x|s><resource>\0<id>            a tree claim on it
 --             u<x|s><ancestor>\0<id><resource>  a claim under the ancestor: there the order of arrival counts
---             b<blocker>\0<id>                  a request that is looked at again when the blocker ends
+--             b<blocker>\0<id>                  a request that is looked at again when the blocker ends, if that has
+--                                               several (followers.lua)
 --             c<chain>\0<id>                    a request of a chain
 --             w<session>\0<id>                  a request of a session
 -- due       sorted set: requests by the time at which they end by themselves
@@ -32,6 +33,9 @@
 local keys = {}
 
 local NAMES = { 'held', 'lines', 'due', 'wanted', 'sessions', 'unsettled', 'previous', 'log', 'growth' }
+
+-- Those behind which something is kept beside the rows.
+keys.INDEXES = { 'held', 'lines', 'due', 'wanted', 'sessions', 'unsettled', 'previous', 'log' }
 
 -- Says which namespace is meant.
 function keys.use(rows)

@@ -1,8 +1,8 @@
 -- Who stands in whose way.
 local lines = {}
 
-local claims, looks, requests, resource, sessions, turn =
-  module.claims, module.looks, module.requests, module.resource, module.sessions, module.turn
+local claims, looks, nodes, requests, resource, sessions, turn =
+  module.claims, module.looks, module.nodes, module.requests, module.resource, module.sessions, module.turn
 
 -- Counting waiters stops here: the exact length of a longer line helps nobody.
 lines.COUNT_LIMIT = 1000
@@ -34,7 +34,7 @@ function lines.atPlaces(claim, visit)
     local ancestors = resource.ancestorsOf(claim.id)
     if #ancestors > 1 then
       for _, ancestor in ipairs(ancestors) do
-        module.nodes.want(ancestor)
+        nodes.want(ancestor)
       end
       module.rows.fetch()
     end
@@ -90,7 +90,7 @@ end
 
 -- Whether nothing stands wherever a conflict with this claim could: what most claims meet.
 local function isFree(claim)
-  return not claim.isTree and not module.nodes.isTaken(claim.id) and not claims.hasTreesAround(claim.id)
+  return not claim.isTree and not nodes.isTaken(claim.id) and not claims.hasTreesAround(claim.id)
 end
 
 -- Somebody who holds this request back, or nobody. An earlier waiter is preferred to a lease: then the waiters of one
@@ -166,9 +166,18 @@ function lines.read(ids, first, last)
   for index = first, last do
     local row = requests.get(ids[index])
     for _, claim in ipairs(row and row.claims or {}) do
-      module.nodes.want(claim.id)
+      nodes.want(claim.id)
     end
   end
+end
+
+-- Where nobody but one can hold: that one.
+local function onlyHolderAt(node, visit)
+  local row = node.exclusive > 0 and requests.get(node.exclusive)
+  if row and row.isHeld and isLive(row) then
+    return visit(row)
+  end
+  return nil
 end
 
 local function readPage(ids, first)
@@ -177,6 +186,12 @@ end
 
 -- Calls back with each live lease at a place that conflicts with a claim of this mode, until that returns something.
 function lines.heldAt(place, id, isExclusive, visit)
+  if place == 'at' then
+    local node = nodes.get(id)
+    if not isExclusive or node.shared == 0 then
+      return onlyHolderAt(node, visit)
+    end
+  end
   local limit = place == 'under' and lines.COUNT_LIMIT or PAGE
   local after = 0
   while true do
@@ -246,6 +261,9 @@ end
 -- How many waiting claims before `before` conflict with this one, counted up to `limit`.
 function lines.countWaiters(claim, before, limit)
   limit = limit or lines.COUNT_LIMIT
+  if not claim.isTree and turn.meta.trees == 0 then
+    return looks.countWaiting('at', claim.id, claim.isExclusive, before, limit)
+  end
   local count = 0
   lines.atPlaces(claim, function(place, id)
     if count < limit then

@@ -20,7 +20,8 @@ function log.add(event)
   events[count] = event
 end
 
--- Writes what the batch has logged, and forgets what is older than `keep` events.
+-- Writes what the batch has logged, and forgets what is older than `keep` events. Comes before what else the batch
+-- writes: that nobody else has written to the log is not known before.
 function log.flush(last, keep)
   if count == 0 then
     return
@@ -33,7 +34,8 @@ function log.flush(last, keep)
   else
     redis.call('XADD', module.keys.log, name, 'e', text)
   end
-  redis.call(module.turn.publish, module.keys.growth, '')
+  module.server.hasWritten = true
+  redis.pcall(module.turn.publish, module.keys.growth, '')
 end
 
 -- The entries with the events after a number, each as JSON of its last number, their count and its text: with at least

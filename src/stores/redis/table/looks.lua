@@ -6,6 +6,7 @@ local indexes, nodes, places, resource = module.indexes, module.nodes, module.pl
 local held, lines = indexes.held, indexes.lines
 local padded = indexes.padded
 local sub = string.sub
+local huge = math.huge
 
 -- The modes that a claim conflicts with, as they stand in the indexes.
 local AGAINST_EXCLUSIVE = { 'x', 's' }
@@ -89,6 +90,9 @@ function looks.lastWaiting(place, id, isExclusive, before)
     return nil
   end
   local node = nodes.get(id)
+  if place == 'at' and isExclusive and node.last > 0 and node.last < before then
+    return node.last
+  end
   local last
   for _, mode in ipairs(against(isExclusive)) do
     if node[places.counter(place, mode)] > 0 then
@@ -139,19 +143,23 @@ function looks.waiting(place, id, isExclusive, after, before, limit)
   return module.lists.merged(ids, limit)
 end
 
+local function countOf(node, place, mode, id, before)
+  local all = node[places.counter(place, mode)]
+  if before == huge or all == 0 then
+    return all
+  end
+  local name = places.nameOf(place, mode, id)
+  return indexes.count(lines, '[' .. name, '(' .. name .. padded(before))
+end
+
 -- How many waiting claims conflict, counted up to `limit`.
 function looks.countWaiting(place, id, isExclusive, before, limit)
   local node = nodes.get(id)
-  local sum = 0
-  for _, mode in ipairs(against(isExclusive)) do
-    local all = node[places.counter(place, mode)]
-    if before ~= math.huge and all > 0 then
-      local name = places.nameOf(place, mode, id)
-      all = indexes.count(lines, '[' .. name, '(' .. name .. padded(before))
-    end
-    sum = sum + all
+  local sum = countOf(node, place, 'x', id, before)
+  if isExclusive then
+    sum = sum + countOf(node, place, 's', id, before)
   end
-  return math.min(sum, limit)
+  return sum < limit and sum or limit
 end
 
 -- Pages.

@@ -5,7 +5,7 @@
 -- memory, and written at its end, each kind in one command.
 local sessions, steps, sweeping, granting, turn =
   module.sessions, module.steps, module.sweeping, module.granting, module.turn
-local rows = module.rows
+local rows, server = module.rows, module.server
 local decode, unpack, format = cjson.decode, unpack, string.format
 
 -- A floor further ahead of the wall clock than this is refused: it would push all later tokens ahead. Not so one that
@@ -18,6 +18,8 @@ local MESSAGE_PAGE = 256
 -- The settings of a store as they crossed the wire last, and what they say.
 local settings, limits, publishCommand
 
+local NOTHING = {}
+
 local function readSettings(text)
   local events, previous, previousMs, command = string.match(text, '^(%S+) (%S+) (%S+) (%u+)$')
   limits = { events = tonumber(events), previous = tonumber(previous), previousMs = tonumber(previousMs) }
@@ -25,7 +27,8 @@ local function readSettings(text)
 end
 
 local function readBatch(text)
-  local session, number, epoch, acked, deadMs, floor, answered, lastId, newEpoch, own, list = unpack(decode(text))
+  local session, number, epoch, acked, deadMs, floor, answered, lastId, newEpoch, own, list, received =
+    unpack(decode(text))
   if own ~= settings then
     readSettings(own)
   end
@@ -40,14 +43,35 @@ local function readBatch(text)
     lastId = lastId,
     newEpoch = newEpoch,
     steps = list,
+    -- How each message begins that it acknowledges for the first time; the last of them is number `acked`.
+    received = received or NOTHING,
   }
+end
+
+-- What was posted and is acknowledged for the first time.
+local function newsOf(batch, before)
+  local count = before and math.min(batch.acked, before.posted) - before.acked or 0
+  return count > 0 and sessions.outbox(before, count) or NOTHING
+end
+
+-- Whether the session has received other messages than were posted: the store has gone back, and then posted these.
+local function isMisled(batch, news)
+  local received = batch.received
+  for index, message in ipairs(news) do
+    local beginning = received[#received - #news + index]
+    if not beginning or string.sub(message, 1, #beginning) ~= beginning then
+      return true
+    end
+  end
+  return false
 end
 
 -- From where a session comes back: it was silent for too long, or the store has lost changes that it was told of. Its
 -- waiters are then as those of a dead session, and ids go on above all that it has seen, so that none of them means
 -- something else to it.
-local function comebackOf(batch, before)
-  if batch.lastId > turn.meta.lastId or batch.answered > before.batch or batch.acked > before.posted then
+local function comebackOf(batch, before, news)
+  if batch.lastId > turn.meta.lastId or batch.answered > before.batch or batch.acked > before.posted
+    or isMisled(batch, news) then
     return 'rollback'
   end
   return not turn.isAlive(before) and 'silence'
@@ -68,10 +92,10 @@ local function newSession(batch)
 end
 
 -- Removes what the session has acknowledged, and confirms the grants among it.
-local function acknowledge(session, acked)
-  local messages = sessions.take(session, acked)
+local function acknowledge(session, acked, news)
+  sessions.forget(session, acked)
   session.acked = acked
-  for _, message in ipairs(messages) do
+  for _, message in ipairs(news) do
     local id = string.match(message, '^%[%d+,1,(%d+)')
     if id then
       granting.confirm(tonumber(id))
@@ -80,7 +104,7 @@ local function acknowledge(session, acked)
 end
 
 -- Notes that the session was heard of, and confirms what it has acknowledged. A batch that only looks leaves no trace.
-local function enterSession(batch, before, comeback)
+local function enterSession(batch, before, comeback, news)
   local session = before or newSession(batch)
   session.seenAt = turn.now
   session.deadMs = batch.deadMs
@@ -96,7 +120,7 @@ local function enterSession(batch, before, comeback)
   sessions.put(session)
   -- What was acknowledged before the store went back may have been another message of that number.
   if comeback ~= 'rollback' and batch.acked > session.acked then
-    acknowledge(session, batch.acked)
+    acknowledge(session, batch.acked, news)
   end
   return session
 end
@@ -115,12 +139,13 @@ local function answerOf(isFresh, isMore, wakeAt, messages, outcomes)
     .. ',[' .. table.concat(messages, ',') .. '],' .. outcomes .. ']'
 end
 
--- Tells the other sessions, now that the batch stands.
+-- Tells the other sessions, now that the batch stands. It stands also where the user may not publish any more: what is
+-- not pushed comes with the answer to a heartbeat.
 local function publish(batch)
   for _, id in ipairs(turn.posted) do
     if id ~= batch.session then
       local text = '["' .. turn.meta.epoch .. '",[' .. table.concat(turn.posts[id], ',') .. ']]'
-      redis.call(turn.publish, module.keys.channelOf(id), text)
+      redis.pcall(turn.publish, module.keys.channelOf(id), text)
     end
   end
 end
@@ -149,6 +174,7 @@ end
 local function open(batch)
   rows.want('m')
   sessions.want(batch.session)
+  sessions.wantOutbox(batch.session, batch.acked - #batch.received + 1, batch.acked)
   steps.want(batch.steps, turn.limits)
   rows.fetch()
   local refusal = turn.open(rows.get('m'), batch.newEpoch)
@@ -171,6 +197,10 @@ local function apply(batch)
   if batch.floor > math.max(meta.lastFence, (turn.wallNow + MAX_FLOOR_LEAD_MS) * 1000) then
     return '!floor'
   end
+  local leftover = turn.isNew and module.halt.removeLeftovers()
+  if leftover then
+    return leftover
+  end
   if batch.epoch ~= 0 and batch.epoch ~= meta.epoch then
     if turn.isNew then
       turn.flush()
@@ -185,9 +215,10 @@ local function apply(batch)
   if answer then
     return answer
   end
-  local comeback = before and comebackOf(batch, before)
+  local news = newsOf(batch, before)
+  local comeback = before and comebackOf(batch, before, news)
   turn.raise(batch.lastId, batch.floor)
-  local session = enterSession(batch, before, comeback)
+  local session = enterSession(batch, before, comeback, news)
   sweeping.sweep()
   local outcomes = {}
   for index, step in ipairs(batch.steps) do
@@ -205,14 +236,14 @@ local function begin()
   module.nodes.begin()
   module.claims.begin()
   module.requests.begin()
+  module.followers.begin()
   sessions.begin()
   turn.begin()
 end
 
-return function(key, argument)
+local function execute(key, argument)
   local batch = readBatch(argument)
   turn.limits, turn.publish = limits, publishCommand
-  module.keys.use(key)
   rows.begin()
   module.log.begin()
   local answer = module.lone.apply(batch)
@@ -221,4 +252,11 @@ return function(key, argument)
   end
   begin()
   return apply(batch)
+end
+
+return function(key, argument)
+  module.keys.use(key)
+  server.hasWritten = false
+  local isDone, answer = pcall(execute, key, argument)
+  return isDone and answer or module.halt.answer(answer)
 end

@@ -1,70 +1,115 @@
 -- What stands at a resource, so that most looks need no index: one row per resource at which, or under which, anything
 -- stands. Where nothing stands but one exclusive claim on the resource alone, the row is the id of its request; else it
--- is a list of counts.
+-- is counts, of which the rare ones are left out where all of them are 0.
 local nodes = {}
 
 local rows = module.rows
 local emptied = module.scratch.emptied
 local pack, unpackText = cmsgpack.pack, cmsgpack.unpack
+local format = string.format
 
 -- false: nothing; a number: the one exclusive holder; a table: counts.
 local byResource, changed = {}, {}
 
 function nodes.begin()
-  byResource, changed = emptied(byResource), emptied(changed)
+  if next(byResource) then
+    byResource, changed = emptied(byResource), emptied(changed)
+  end
 end
 
 -- `exclusive` is the request that holds the resource exclusively (there is never a second one, because what is dead is
--- ended before anybody is granted), `exclusiveTree` whether its claim is a tree. The others count claims: held shared
--- ones, waiting ones on this resource, the tree claims among them, and those that wait under it.
-local FIELDS = {
-  'exclusive', 'exclusiveTree', 'shared', 'sharedTree',
-  'waitingExclusive', 'waitingShared', 'waitingExclusiveTree', 'waitingSharedTree',
-  'underExclusive', 'underShared',
-}
-
-local EMPTY = {}
-for _, field in ipairs(FIELDS) do
-  EMPTY[field] = 0
+-- ended before anybody is granted), `exclusiveTree` whether its claim is a tree. `last` is the request that came last
+-- of all that wait at the resource, 0 where that is not known. The others count claims: held shared ones, waiting ones
+-- on this resource, the tree claims among them, and those that wait under it.
+local function counts(exclusive, waitingExclusive, underExclusive, last)
+  return {
+    exclusive = exclusive,
+    exclusiveTree = 0,
+    shared = 0,
+    sharedTree = 0,
+    waitingExclusive = waitingExclusive,
+    waitingShared = 0,
+    waitingExclusiveTree = 0,
+    waitingSharedTree = 0,
+    underExclusive = underExclusive,
+    underShared = 0,
+    last = last,
+    isAlone = false,
+  }
 end
 
-local function counts(exclusive)
-  local node = {}
-  for _, field in ipairs(FIELDS) do
-    node[field] = 0
+local EMPTY = counts(0, 0, 0, 0)
+
+-- What no id begins with.
+local COUNTS = false
+
+-- Of a row with none of the rare counts: the exclusive holder, how many wait exclusively, how many under it, who came
+-- last; nil of any other.
+function nodes.decodePlain(text)
+  if not text then
+    return 0, 0, 0, 0
+  elseif tonumber(text) then
+    return nil
   end
-  node.exclusive = exclusive
-  return node
+  local _, exclusive, waitingExclusive, underExclusive, last, rare = unpackText(text)
+  if rare then
+    return nil
+  end
+  return exclusive, waitingExclusive, underExclusive, last
+end
+
+-- The reverse; false for a row that is not needed.
+function nodes.encodePlain(exclusive, waitingExclusive, underExclusive, last)
+  return (exclusive > 0 or waitingExclusive > 0 or underExclusive > 0)
+    and pack(COUNTS, exclusive, waitingExclusive, underExclusive, last)
+end
+
+-- The row of a plain resource with more or less that waits under it; nil of any other.
+function nodes.countUnder(text, change)
+  local exclusive, waitingExclusive, underExclusive, last = nodes.decodePlain(text)
+  if not exclusive then
+    return nil
+  end
+  return nodes.encodePlain(exclusive, waitingExclusive, underExclusive + change, last)
 end
 
 local function decode(text)
-  if not text then
-    return false
+  local id = text and tonumber(text)
+  if id or not text then
+    return id or false
   end
-  local id = tonumber(text)
-  if id then
-    return id
-  end
-  local node, list = {}, unpackText(text)
-  for index, field in ipairs(FIELDS) do
-    node[field] = list[index]
+  local _, exclusive, waitingExclusive, underExclusive, last, shared, sharedTree, waitingShared, exclusiveTree,
+    waitingExclusiveTree, waitingSharedTree, underShared = unpackText(text)
+  local node = counts(exclusive, waitingExclusive, underExclusive, last)
+  if shared then
+    node.shared, node.sharedTree, node.waitingShared = shared, sharedTree, waitingShared
+    node.exclusiveTree, node.waitingExclusiveTree, node.waitingSharedTree =
+      exclusiveTree, waitingExclusiveTree, waitingSharedTree
+    node.underShared = underShared
   end
   return node
+end
+
+local function hasRareCounts(node)
+  return node.shared > 0 or node.waitingShared > 0 or node.underShared > 0 or node.exclusiveTree > 0
+    or node.waitingExclusiveTree > 0
 end
 
 local function encode(node)
   if type(node) == 'number' then
-    return string.format('%d', node)
+    return format('%d', node)
+  end
+  local exclusive, waitingExclusive, underExclusive = node.exclusive, node.waitingExclusive, node.underExclusive
+  if hasRareCounts(node) then
+    return pack(
+      COUNTS, exclusive, waitingExclusive, underExclusive, node.last, node.shared, node.sharedTree, node.waitingShared,
+      node.exclusiveTree, node.waitingExclusiveTree, node.waitingSharedTree, node.underShared
+    )
   end
   if node.isAlone then
-    return string.format('%d', node.exclusive)
+    return format('%d', exclusive)
   end
-  local list, isEmpty = {}, true
-  for index, field in ipairs(FIELDS) do
-    list[index] = node[field]
-    isEmpty = isEmpty and node[field] == 0
-  end
-  return not isEmpty and pack(list)
+  return nodes.encodePlain(exclusive, waitingExclusive, underExclusive, node.last)
 end
 
 local function read(id)
@@ -83,7 +128,7 @@ function nodes.get(id)
     return EMPTY
   end
   if type(node) == 'number' then
-    node = counts(node)
+    node = counts(node, 0, 0, 0)
     node.isAlone = true
     byResource[id] = node
   end
@@ -95,13 +140,13 @@ function nodes.isTaken(id)
   return read(id) ~= false
 end
 
--- The request that holds a resource exclusively; false where there is none.
-function nodes.holderOf(id)
+-- The request that holds a resource exclusively, and the one that came last of those that wait there; 0 for none.
+function nodes.ends(id)
   local node = read(id)
   if type(node) == 'table' then
-    node = node.exclusive
+    return node.exclusive, node.last
   end
-  return node ~= 0 and node
+  return node or 0, 0
 end
 
 -- Notes that a resource will be asked for.
@@ -116,7 +161,7 @@ function nodes.change(id)
   local node = read(id)
   changed[id] = true
   if not node then
-    node = counts(0)
+    node = counts(0, 0, 0, 0)
     byResource[id] = node
     return node
   end

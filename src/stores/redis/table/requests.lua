@@ -10,25 +10,27 @@
 -- Rows are changed in place; whoever changes one says so with requests.update, which keeps the indexes.
 local requests = {}
 
-local claims, indexes, rows, texts = module.claims, module.indexes, module.rows, module.texts
+local claims, followers, indexes, rows, texts =
+  module.claims, module.followers, module.indexes, module.rows, module.texts
 local due, wanted, held, lines = indexes.due, indexes.wanted, indexes.held, indexes.lines
 local emptied = module.scratch.emptied
 local format = string.format
 
 -- Rows by id: false for none.
 local byId = {}
--- Rows that ended in this batch without ever having been touched.
-local endedAlone = {}
 
 function requests.begin()
-  byId, endedAlone = emptied(byId), emptied(endedAlone)
+  if next(byId) then
+    byId = emptied(byId)
+  end
 end
 
 function requests.get(id)
   local row = byId[id]
   if row == nil then
-    local text = rows.get('r' .. format('%d', id))
-    row = text and texts.decode(id, text)
+    local digits = format('%d', id)
+    local text = rows.get('r' .. digits)
+    row = text and texts.decode(id, digits, text)
     byId[id] = row
   end
   return row
@@ -39,6 +41,12 @@ function requests.want(id)
   if byId[id] == nil then
     rows.want('r' .. format('%d', id))
   end
+end
+
+-- Whether a request, read or noted before, seems to be a lease that alone.lua can end.
+function requests.seemsAlone(id)
+  local text = byId[id] == nil and rows.get('r' .. format('%d', id))
+  return text and texts.seemsAlone(text)
 end
 
 -- For alone.lua: what a request says that its short way can do with; nothing for any other. `digits` are those of its
@@ -81,23 +89,6 @@ local function index(row, set, old, new)
   end
 end
 
-local function nameBehind(blocker)
-  return 'b' .. format('%d', blocker) .. '\0'
-end
-
-local function indexBlocker(row, blocker)
-  if row.indexedBlocker then
-    indexes.drop(lines, nameBehind(row.indexedBlocker) .. row.padded)
-  end
-  if blocker then
-    indexes.put(lines, nameBehind(blocker) .. row.padded, '0')
-    if blocker > 0 then
-      requests.touch(blocker)
-    end
-  end
-  row.indexedBlocker = blocker
-end
-
 -- Brings the indexes of what may change up to the row.
 local function reindex(row)
   if row.dueAt ~= row.indexedDue then
@@ -112,7 +103,7 @@ local function reindex(row)
   end
   local blocker = not row.isHeld and row.blocker
   if blocker ~= row.indexedBlocker then
-    indexBlocker(row, blocker)
+    followers.move(row, blocker)
   end
 end
 
@@ -187,12 +178,10 @@ function requests.delete(row)
     indexes.drop(wanted, row.padded)
   end
   if row.indexedBlocker then
-    indexBlocker(row, false)
+    followers.move(row, false)
   end
   byId[id] = false
-  if not row.isTouched then
-    endedAlone[id] = true
-  end
+  followers.leave(row)
   if not row.isNew then
     rows.drop('r' .. format('%d', id))
   end
@@ -217,7 +206,7 @@ end
 requests.readAll = readAll
 
 -- The requests of a list in order of id.
-local function listed(set, name, limit)
+function requests.listed(set, name, limit)
   local ids = {}
   for at, member in ipairs(indexes.range(set, '(' .. name, '(' .. name .. ':', limit)) do
     ids[at] = string.sub(member, #name + 1)
@@ -241,24 +230,16 @@ function requests.nextWanted()
   return indexes.lowest(wanted, 1)[2]
 end
 
--- Waiting requests that remember this blocker.
-function requests.behind(blocker, limit)
-  if endedAlone[blocker] then
-    return {}
-  end
-  return listed(lines, nameBehind(blocker), limit)
-end
-
 function requests.waitingOfChain(chain, limit)
-  return listed(lines, 'c' .. chain .. '\0', limit)
+  return requests.listed(lines, 'c' .. chain .. '\0', limit)
 end
 
 function requests.heldOfChain(chain, limit)
-  return listed(held, 'c' .. chain .. '\0', limit)
+  return requests.listed(held, 'c' .. chain .. '\0', limit)
 end
 
 function requests.waitingOf(session, limit)
-  return listed(lines, 'w' .. session .. '\0', limit)
+  return requests.listed(lines, 'w' .. session .. '\0', limit)
 end
 
 function requests.flush()

@@ -13,7 +13,12 @@ local TREE = string.byte('t')
 local claims, ancestors = {}, {}
 
 function resource.begin()
-  claims, ancestors = emptied(claims), emptied(ancestors)
+  if next(claims) then
+    claims = emptied(claims)
+  end
+  if next(ancestors) then
+    ancestors = emptied(ancestors)
+  end
 end
 
 function resource.claim(text)
@@ -46,7 +51,7 @@ end
 
 -- A text without control characters as JSON.
 local function quoted(text)
-  if find(text, '"', 1, true) or find(text, '\\', 1, true) then
+  if find(text, '["\\]') then
     return cjson.encode(text)
   end
   return '"' .. text .. '"'

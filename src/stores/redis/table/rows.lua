@@ -52,11 +52,15 @@ function rows.fetch()
   end
 end
 
--- Reads three or four rows, before anything else was asked for.
+-- Reads two to four rows, before anything else was asked for.
 function rows.read(first, second, third, fourth)
   local found = fourth and call('HMGET', keys.rows, first, second, third, fourth)
-    or call('HMGET', keys.rows, first, second, third)
-  known[first], known[second], known[third] = found[1], found[2], found[3]
+    or third and call('HMGET', keys.rows, first, second, third)
+    or call('HMGET', keys.rows, first, second)
+  known[first], known[second] = found[1], found[2]
+  if third then
+    known[third] = found[3]
+  end
   if fourth then
     known[fourth] = found[4]
   end

@@ -5,11 +5,16 @@ local indexes, rows = module.indexes, module.rows
 local emptied = module.scratch.emptied
 local pack, unpackText = cmsgpack.pack, cmsgpack.unpack
 
+-- More than anybody leaves unacknowledged: whoever counted so far for a damaged row would hold up the whole server.
+local MOST_MESSAGES = 1048576
+
 -- Rows by id: false for none.
 local byId = {}
 
 function sessions.begin()
-  byId = emptied(byId)
+  if next(byId) then
+    byId = emptied(byId)
+  end
 end
 
 -- The row that was written last, its text, and whose it is: the one client of a quiet namespace asks again and again.
@@ -24,6 +29,9 @@ function sessions.decode(id, text)
     return keptRow
   end
   local birth, seenAt, deadMs, batch, posted, acked, waiting, isHaunted, dueAt, keepUntil = unpackText(text)
+  if not (posted - acked <= MOST_MESSAGES) then
+    error('a session with ' .. posted - acked .. ' messages')
+  end
   return {
     id = id,
     birth = birth,
@@ -72,7 +80,7 @@ end
 
 function sessions.delete(id)
   local row = sessions.get(id)
-  sessions.take(row, row.posted)
+  sessions.forget(row, row.posted)
   indexes.drop(indexes.sessions, id)
   rows.drop('s' .. id)
   rows.drop('a' .. id)
@@ -92,41 +100,39 @@ end
 
 -- The outbox: what was posted after the last acknowledged message, without gaps.
 
-local function fieldOf(id, number)
+-- The row of a message.
+function sessions.fieldOf(id, number)
   return 'o' .. id .. '\0' .. string.format('%d', number)
 end
 
 function sessions.post(id, number, message)
-  rows.put(fieldOf(id, number), message)
+  rows.put(sessions.fieldOf(id, number), message)
+end
+
+-- Notes that messages will be needed.
+function sessions.wantOutbox(id, first, last)
+  for number = first, last do
+    rows.want(sessions.fieldOf(id, number))
+  end
 end
 
 -- The messages after the last acknowledged one, oldest first.
 function sessions.outbox(row, limit)
   local last = math.min(row.posted, row.acked + limit)
-  for number = row.acked + 1, last do
-    rows.want(fieldOf(row.id, number))
-  end
+  sessions.wantOutbox(row.id, row.acked + 1, last)
   rows.fetch()
   local messages = {}
   for number = row.acked + 1, last do
-    messages[#messages + 1] = rows.get(fieldOf(row.id, number)) or nil
+    messages[#messages + 1] = rows.get(sessions.fieldOf(row.id, number)) or nil
   end
   return messages
 end
 
--- Removes and returns the messages up to a number.
-function sessions.take(row, upTo)
-  local messages = {}
+-- Removes the messages up to a number.
+function sessions.forget(row, upTo)
   for number = row.acked + 1, upTo do
-    rows.want(fieldOf(row.id, number))
+    rows.drop(sessions.fieldOf(row.id, number))
   end
-  rows.fetch()
-  for number = row.acked + 1, upTo do
-    local message = rows.get(fieldOf(row.id, number))
-    messages[#messages + 1] = message or nil
-    rows.drop(fieldOf(row.id, number))
-  end
-  return messages
 end
 
 -- The answer to a session's last batch, or false.

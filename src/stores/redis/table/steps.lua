@@ -134,21 +134,35 @@ function steps.want(list, limits)
   end
 end
 
+-- Notes what a request for this resource will need where it is not the only one.
+local function wantLine(id, waits)
+  local holder, last = nodes.ends(id)
+  if holder > 0 then
+    requests.want(holder)
+    if waits then
+      module.claims.wantToWait(id)
+    end
+  end
+  if last > 0 then
+    requests.want(last)
+  end
+end
+
 -- Notes what the requests that the steps name will need when they end, and who holds what they ask for.
 function steps.wantMore(list)
   for _, wire in ipairs(list) do
     local letter = wire[1]
     if OF_A_REQUEST[letter] then
       -- The short way needs nothing more.
-      local row = not requests.getAlone(wire[2], string.format('%d', wire[2])) and requests.get(wire[2])
+      local row = not requests.seemsAlone(wire[2]) and requests.get(wire[2])
       if row and row.isHeld then
         module.claims.wantToDrop(row)
+        if row.follower and row.follower > 0 then
+          requests.want(row.follower)
+        end
       end
     elseif letter == 'a' and type(wire[4]) == 'string' then
-      local holder = nodes.holderOf(string.sub(wire[4], 3))
-      if holder then
-        requests.want(holder)
-      end
+      wantLine(string.sub(wire[4], 3), wire[6] ~= 0)
     end
   end
 end

@@ -140,6 +140,9 @@ function sweeping.suspend()
   local meta = turn.meta
   local left = turn.leftEnded()
   if #left > 0 then
+    for _, id in ipairs(left) do
+      module.followers.keep(id)
+    end
     module.unsettled.add(left)
     meta.unsettled = meta.unsettled + #left
   end

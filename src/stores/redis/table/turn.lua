@@ -6,7 +6,7 @@ local emptied = module.scratch.emptied
 local format = string.format
 
 -- The layout of the keys; a namespace of another one is left alone.
-local LAYOUT = 1
+local LAYOUT = 2
 local STEP_BUDGET = module.budget
 
 -- Requests that ended and whose waiters are to be looked at, in order.
@@ -26,11 +26,17 @@ turn.posted, turn.posts = {}, {}
 
 function turn.begin()
   turn.passing.left, turn.touched.left = STEP_BUDGET, STEP_BUDGET
-  turn.posted, turn.posts = emptied(turn.posted), emptied(turn.posts)
+  if turn.posted[1] then
+    turn.posted, turn.posts = emptied(turn.posted), emptied(turn.posts)
+  end
   -- The namespace is to be made; what a session has seen is more than what was given.
   turn.isNew, turn.isRaised = false, false
-  ended, firstEnded, lastEnded = emptied(ended), 1, 0
-  narrowed, isNarrowed, firstNarrowed, lastNarrowed = emptied(narrowed), emptied(isNarrowed), 1, 0
+  if lastEnded > 0 then
+    ended, firstEnded, lastEnded = emptied(ended), 1, 0
+  end
+  if lastNarrowed > 0 then
+    narrowed, isNarrowed, firstNarrowed, lastNarrowed = emptied(narrowed), emptied(isNarrowed), 1, 0
+  end
 end
 
 local function newMeta(epoch)
@@ -122,6 +128,16 @@ function turn.readClocks()
   turn.now = now
   turn.wallNow = wallNow
   turn.wallNowText = format('%d', wallNow)
+end
+
+local lastNumber, lastText
+
+-- The digits of a number, which mostly is the one that was asked for before.
+function turn.textOf(number)
+  if number ~= lastNumber then
+    lastNumber, lastText = number, format('%d', number)
+  end
+  return lastText
 end
 
 -- A request ends by itself at this time, or (false) never.
@@ -280,15 +296,12 @@ function turn.flush()
   module.nodes.flush()
   module.sessions.flush()
   if turn.isNew or turn.isRaised or rows.hasChanged() then
-    if turn.isNew then
-      module.server.removeLeftovers()
-    end
+    module.log.flush(meta.lastEvent, turn.limits.events)
     module.previous.flush(turn.limits.previous)
     rows.put('m', turn.encode())
     rows.flush()
   end
   module.indexes.flushAll()
-  module.log.flush(meta.lastEvent, turn.limits.events)
 end
 
 return turn

@@ -15,6 +15,7 @@ function unsettled.add(ids)
   end
   if #arguments > 0 then
     redis.call('ZADD', module.keys.unsettled, 'NX', unpack(arguments))
+    module.server.hasWritten = true
   end
 end
 
