@@ -25,6 +25,8 @@ export interface PostgresServerOptions {
   readonly settings?: Readonly<Record<string, string>>
   /** Speaks TLS, with a certificate of its own for 127.0.0.1 and localhost. Default: not. */
   readonly ssl?: boolean
+  /** Begins as a copy of this server, and follows it. Default: empty, and nobody's follower. */
+  readonly follows?: PostgresServer
 }
 
 const running = new Set<PostgresServer>()
@@ -147,9 +149,17 @@ export class PostgresServer {
 
   #initialize(): void {
     const data = join(this.folder, 'data')
-    const program = serverProgram('initdb', FOLDERS, PACKAGE)
-    const args = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']
-    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: this.folder, ...unprivileged })
+    const { follows } = this.#options
+    const [maker, args] =
+      follows === undefined
+        ? ['initdb', ['-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync']]
+        : ['pg_basebackup', ['-d', follows.url(), '-R', '-c', 'fast', '--no-sync']]
+    const program = serverProgram(maker, FOLDERS, PACKAGE)
+    execFileSync(program, ['-D', data, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      cwd: this.folder,
+      ...unprivileged,
+    })
     const tls = this.#options.ssl === true ? this.#makeCertificate() : {}
     const settings = Object.entries({ ...SETTINGS, ...tls, ...this.#options.settings })
     appendFileSync(join(data, 'postgresql.conf'), settings.map(([name, value]) => `${name} = '${value}'\n`).join(''))

@@ -72,9 +72,12 @@ type ToldAnswer = readonly [
   outcomes: readonly ToldOutcome[] | null,
 ]
 
-/** The answer to a batch, as `apply` gives it. */
-export function readAnswer(text: string): Answer {
+/** The answer to a batch of so many steps, as `apply` gives it. @throws Error for what cannot be one */
+export function readAnswer(text: string, steps: number): Answer {
   const [epoch, now, wallNow, fresh, more, wakeAt, messages, outcomes] = readJson(text) as ToldAnswer
+  // Whoever asked for what has no outcome would wait for ever.
+  if (outcomes !== null && outcomes.length !== steps)
+    throw new TypeError(`${outcomes.length} outcomes of ${steps} steps`)
   const reader = new Reader(epoch)
   return {
     epoch,
@@ -88,11 +91,15 @@ export function readAnswer(text: string): Answer {
   }
 }
 
-/** The messages of a notification. */
-export function readMessages(text: string): readonly Message[] {
-  const [epoch, messages] = readJson(text) as readonly [string, readonly ToldMessage[]]
-  const reader = new Reader(epoch)
-  return messages.map((message) => reader.message(message))
+/** The messages of a notification; `undefined` for what the functions have not sent: anybody may notify. */
+export function readMessages(text: string): readonly Message[] | undefined {
+  try {
+    const [epoch, messages] = readJson(text) as readonly [string, readonly ToldMessage[]]
+    const reader = new Reader(epoch)
+    return messages.map((message) => reader.message(message))
+  } catch {
+    return undefined
+  }
 }
 
 /** Events are told by their numbers; with the epoch they are cursors. */
@@ -146,6 +153,8 @@ class Reader {
         const cursor = formatCursor(this.#epoch, number)
         return { type, events: events.map((event) => this.#event(event)), cursor, gap }
       }
+      default:
+        throw unknown(told[0])
     }
   }
 
@@ -168,6 +177,8 @@ class Reader {
         const [type, number, id, waiters] = told
         return { number, type, id, waiters }
       }
+      default:
+        throw unknown(told[0])
     }
   }
 
@@ -196,6 +207,11 @@ class Reader {
   #cursor(event: number | null): string | null {
     return event === null ? null : formatCursor(this.#epoch, event)
   }
+}
+
+/** Somebody else has written to the rows: the types say that this cannot be. */
+function unknown(type: never): TypeError {
+  return new TypeError(`Nothing is known by the name of ${String(type)}.`)
 }
 
 function claim(text: string): Claim {

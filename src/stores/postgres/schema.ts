@@ -3,15 +3,28 @@ import { readBeside } from '../../core/disk/source-text.ts'
 /** What the SQL of this version makes. A store meets a newer one with a refusal, and leads an older one up to here. */
 export const SCHEMA_VERSION = 1
 
+/**
+ * The types of what `apply` in `table/table.sql` takes: namespace, session and epoch, the numbers of the batch, what it
+ * has received and is to do, its only step, and the durability.
+ */
+export const APPLY_TYPES: readonly string[] = [
+  'text, text, text',
+  'bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint',
+  'text, boolean, text',
+  'text, bigint, text, text, text, bigint, bigint, text, bigint',
+  'text',
+].flatMap((part) => part.split(', '))
+
 /** The functions that a store calls, as GRANT names them. Those who use a store need nothing else of its schema. */
 export const ENTRY_POINTS: readonly string[] = [
-  'apply(text, text, text, text, boolean, text, text)',
+  `apply(${APPLY_TYPES.join(', ')})`,
   'follow(text)',
   'assert_held(text, text, bigint)',
 ]
 
 /** In the order in which they are made: a type comes before what takes it. */
 const FILES = [
+  'locks',
   'turn',
   'claims',
   'requests',
@@ -25,9 +38,11 @@ const FILES = [
   'deadlock',
   'reading',
   'sweeping',
+  'waiting',
   'alone',
   'quick',
   'table',
+  'entry',
   'guard',
 ] as const
 

@@ -1,9 +1,18 @@
 import { InvalidRequestError, StoreUnavailableError } from '../../core/errors.ts'
-import type { Answer, Batch, Listener, LockStore, StoreLimits, Subscription } from '../../core/store.ts'
+import {
+  type Answer,
+  type Batch,
+  type Listener,
+  type LockStore,
+  NotExecutedError,
+  type StoreLimits,
+  type Subscription,
+} from '../../core/store.ts'
 import { readAnswer, readMessages } from './answers.ts'
+import type { Value } from './clients/client.ts'
 import { literal } from './clients/literal.ts'
 import { type PostgresLink, ServerError } from './link.ts'
-import { quoteName } from './schema.ts'
+import { APPLY_TYPES, quoteName } from './schema.ts'
 import { channelOf, writeBatch } from './wire.ts'
 
 /** The states that the functions of the store raise; see `table/*.sql`. */
@@ -22,36 +31,48 @@ export interface PostgresStoreSettings {
   readonly synchronousCommit: string | undefined
 }
 
-type Value = string | boolean | null
-
 /** One namespace in one schema: the lock table as functions of the database. */
 export class PostgresStore implements LockStore {
   readonly name: string
   readonly isRemote: boolean = true
   readonly #settings: PostgresStoreSettings
   readonly #followers = new Set<NodeJS.Timeout>()
+  readonly #calls: Readonly<Record<'apply' | 'follow', string>>
   /** Transactions of this user are not READ COMMITTED unless they are told to be. */
   #isTold = false
 
   constructor(settings: PostgresStoreSettings) {
     this.name = settings.link.name
     this.#settings = settings
+    this.#calls = {
+      apply: callOf(settings.schema, 'apply', APPLY_TYPES.map(parameter)),
+      follow: callOf(settings.schema, 'follow', ['text'].map(parameter)),
+    }
   }
 
   async apply(batch: Batch): Promise<Answer> {
     const { namespace, limits, synchronousCommit = null } = this.#settings
-    const [session, epoch, head, looks, steps] = writeBatch(batch, limits)
-    const text = await this.#call('apply', [namespace, session, epoch, head, looks, steps, synchronousCommit])
-    return readAnswer(text)
+    const text = await this.#call('apply', [namespace, ...writeBatch(batch, limits), synchronousCommit])
+    try {
+      return readAnswer(text, batch.steps.length)
+    } catch (cause) {
+      // The batch was executed, and yet is not to be repeated: its answer would be the same, and nothing else would ever
+      // be asked. What it has granted ends by itself.
+      throw new NotExecutedError(
+        `${this.name} has answered with a row of the schema ${quoteName(this.#settings.schema)} that cannot be read: somebody else has written there. What was asked for may have been done.`,
+        { cause },
+      )
+    }
   }
 
   async subscribe(session: string, listener: Listener): Promise<Subscription> {
     const { link, schema, namespace } = this.#settings
     return link.listen(channelOf(schema, namespace, session), {
       onText: (text) => {
-        // What was too long for a notification comes with the answer to a heartbeat.
-        if (text === '') listener.onInterruption()
-        else listener.onMessages(readMessages(text))
+        // What was too long for a notification, or cannot be read, comes with the answer to a heartbeat.
+        const messages = readMessages(text)
+        if (messages === undefined) listener.onInterruption()
+        else listener.onMessages(messages)
       },
       onInterruption: () => listener.onInterruption(),
     })
@@ -106,21 +127,26 @@ export class PostgresStore implements LockStore {
     }
   }
 
-  async #run(name: string, values: readonly Value[]): Promise<string> {
+  async #run(name: 'apply' | 'follow', values: readonly Value[]): Promise<string> {
     const { link, schema } = this.#settings
-    const callOf = (list: readonly string[]): string =>
-      `SELECT ${quoteName(schema)}.${name}(${list.join(', ')}) AS answer`
     const rows = this.#isTold
-      ? await link.query(`SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ${callOf(values.map(literal))}`, [])
-      : await link.query(callOf(values.map(parameter)), values)
+      ? await link.query(
+          `SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ${callOf(schema, name, values.map(literal))}`,
+          [],
+        )
+      : await link.query(this.#calls[name], values)
     const answer = rows[0]?.['answer']
     if (typeof answer !== 'string') throw new StoreUnavailableError(`${this.name} gave no answer that can be read.`)
     return answer
   }
 }
 
-function parameter(value: Value, index: number): string {
-  return `$${index + 1}::${typeof value === 'boolean' ? 'boolean' : 'text'}`
+function callOf(schema: string, name: string, values: readonly string[]): string {
+  return `SELECT ${quoteName(schema)}.${name}(${values.join(', ')}) AS answer`
+}
+
+function parameter(type: string, index: number): string {
+  return `$${index + 1}::${type}`
 }
 
 function messageOf(cause: unknown): string {

@@ -87,7 +87,7 @@ BEGIN
     RETURN t;
   END IF;
   UPDATE requests q
-  SET owner_hashes = owner_hashes(r) || hash_of(s.token), owner_sessions = owner_sessions(r) || t.me
+  SET owner_hashes = hashes_of_owners(r) || hash_of(s.token), owner_sessions = sessions_of_owners(r) || t.me
   WHERE q.ns = t.ns AND q.id = r.id;
   t := keep(t, t.me, r.due_at);
   t.reply := '["entered",' || grant_view(t, r, 0, 0, NULL) || ']';

@@ -1,7 +1,3 @@
-CREATE FUNCTION guard_key(namespace text) RETURNS bigint LANGUAGE sql STABLE AS $$
-  SELECT hashtextextended(current_schema() || '/' || namespace, 20251)
-$$;
-
 -- For the user's own transactions: raises (SQLSTATE HF010) unless the lease with this fencing token covers the resource
 -- and is live now by the server's clock. If it does not raise, that lease does not end before the transaction does:
 -- neither expiry nor release nor force ends it, and so nobody else is granted what conflicts with it. Whoever should
@@ -22,11 +18,11 @@ DECLARE
   r requests;
 BEGIN
   -- Those who end leases look for this one first: while nobody has it, they need not look at each lease.
-  PERFORM pg_advisory_xact_lock_shared(guard_key(namespace));
+  PERFORM pg_advisory_xact_lock_shared('requests'::regclass::oid::integer, lock_number(namespace));
   SELECT n.id, n.seen_at, 1 INTO t.ns, t.now, t.trees FROM namespaces n WHERE n.name = namespace;
   SELECT q.* INTO r FROM requests q
   WHERE q.ns = t.ns AND q.id = (covering_leases(t, assert_held.resource, 'n', 1, assert_held.fence))[1] FOR KEY SHARE;
-  IF r.due_at > (SELECT greatest(c.lease, t.now) FROM clocks() c) THEN
+  IF r.due_at > greatest(lease_clock(wall_clock()), t.now) THEN
     RETURN;
   END IF;
   RAISE EXCEPTION 'The lease with the fencing token % on % is no longer held: what this transaction was about to do must not be done.',

@@ -6,7 +6,7 @@ DECLARE
   r requests := request(t, id);
 BEGIN
   t.reply := NULL;
-  IF r.held AND hash = ANY (owner_hashes(r)) THEN
+  IF r.held AND hash = ANY (hashes_of_owners(r)) THEN
     IF r.due_at > t.now THEN
       t.reply := 'live';
     ELSE
@@ -54,7 +54,7 @@ DECLARE
   r requests := request(t, s.id);
   hash bytea := hash_of(s.token);
 BEGIN
-  IF r.held AND hash = ANY (owner_hashes(r)) THEN
+  IF r.held AND hash = ANY (hashes_of_owners(r)) THEN
     IF r.due_at > t.now THEN
       RETURN let_go(t, r, hash, CASE WHEN s.expired THEN 'expired' ELSE 'released' END);
     END IF;

@@ -75,7 +75,7 @@ BEGIN
 END $$;
 
 -- Releases all, if each is a live lease of one owner, who releases it, and nobody waits for any of it.
-CREATE FUNCTION release_quickly(t turn, steps json, count integer) RETURNS quick LANGUAGE plpgsql AS $$
+CREATE FUNCTION release_quickly(t turn, steps json, count bigint) RETURNS quick LANGUAGE plpgsql AS $$
 DECLARE
   done quick;
 BEGIN
@@ -122,19 +122,10 @@ BEGIN
   RETURN done;
 END $$;
 
--- Whether the session is known and has missed nothing, and nothing is to be done in passing.
-CREATE FUNCTION may_be_quick(t turn, h bigint[], epoch text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  RETURN t.me_known AND t.now < t.quiet_until AND t.unsettled = 0 AND t.trees = 0 AND NOT t.guarded
-    AND t.me_seen + t.me_dead_ms > t.now AND h[1] > t.me_batch AND h[2] = t.me_acked AND t.me_posted = t.me_acked
-    AND h[4] <= t.last_fence AND h[5] <= t.me_batch AND h[6] <= t.last_id AND (epoch IS NULL OR epoch = t.epoch);
-END $$;
-
 -- Does the whole batch, or nothing: then there is no answer.
-CREATE FUNCTION apply_quickly(t turn, h bigint[], steps json) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION apply_quickly(t turn, number bigint, grants bigint, releases bigint, steps json)
+RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  grants integer := h[10];
-  releases integer := h[11];
   events text;
   answer text;
   is_written boolean;
@@ -145,10 +136,7 @@ BEGIN
   IF t.reply IS NULL THEN
     RETURN NULL;
   END IF;
-  t.me_seen := t.now;
-  t.me_batch := h[1];
-  t.me_dead_ms := h[3];
-  t.me_due := least(t.me_due, t.now + h[3]);
+  t.me_batch := number;
   events := CASE t.keep_events WHEN 0 THEN '' ELSE array_to_string(t.events, ',') END;
   answer := finish(t, false, t.reply);
   is_written := flush(t, t.last_event + 1 - grants - releases, events, answer, false);
@@ -158,7 +146,7 @@ BEGIN
   RETURN answer;
 END $$;
 
-CREATE FUNCTION grant_all(t turn, steps json, grants integer) RETURNS turn LANGUAGE plpgsql AS $$
+CREATE FUNCTION grant_all(t turn, steps json, grants bigint) RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
   done quick := grant_quickly(t, steps);
 BEGIN
@@ -168,7 +156,7 @@ BEGIN
   RETURN t;
 END $$;
 
-CREATE FUNCTION release_all(t turn, steps json, releases integer) RETURNS turn LANGUAGE plpgsql AS $$
+CREATE FUNCTION release_all(t turn, steps json, releases bigint) RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
   done quick := release_quickly(t, steps, releases);
 BEGIN
@@ -178,7 +166,7 @@ BEGIN
   RETURN t;
 END $$;
 
-CREATE FUNCTION with_grants(t turn, done quick, grants integer) RETURNS turn LANGUAGE plpgsql AS $$
+CREATE FUNCTION with_grants(t turn, done quick, grants bigint) RETURNS turn LANGUAGE plpgsql AS $$
 BEGIN
   t.last_id := t.last_id + grants;
   t.last_fence := greatest(t.last_fence + 1, t.wall * 1000) - 1 + grants;
@@ -197,7 +185,7 @@ BEGIN
   RETURN t;
 END $$;
 
-CREATE FUNCTION noted(t turn, done quick, steps integer) RETURNS turn LANGUAGE plpgsql AS $$
+CREATE FUNCTION noted(t turn, done quick, steps bigint) RETURNS turn LANGUAGE plpgsql AS $$
 BEGIN
   t.reply := '[' || array_to_string(done.outcomes, ',') || ']';
   t.events := done.events;
@@ -206,7 +194,7 @@ BEGIN
 END $$;
 
 -- A batch of both kinds: what one half has done is taken back if the other half cannot be done.
-CREATE FUNCTION do_both(t turn, steps json, grants integer, releases integer) RETURNS turn LANGUAGE plpgsql AS $$
+CREATE FUNCTION do_both(t turn, steps json, grants bigint, releases bigint) RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
   before turn := t;
   granted quick;

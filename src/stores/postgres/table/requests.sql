@@ -97,12 +97,13 @@ BEGIN
   RETURN t;
 END $$;
 
--- The hashes of the ownership tokens that may end a lease, and the sessions that are told of its loss.
-CREATE FUNCTION owner_hashes(r requests) RETURNS bytea[] LANGUAGE sql IMMUTABLE AS $$
+-- The hashes of the ownership tokens that may end a lease, and the sessions that are told of its loss. Not by the names of
+-- the columns: to Postgres a function of a row that is missing is a column of that row.
+CREATE FUNCTION hashes_of_owners(r requests) RETURNS bytea[] LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce(r.owner_hashes, ARRAY[r.token_hash])
 $$;
 
-CREATE FUNCTION owner_sessions(r requests) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+CREATE FUNCTION sessions_of_owners(r requests) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
   SELECT coalesce(r.owner_sessions, ARRAY[r.session])
 $$;
 

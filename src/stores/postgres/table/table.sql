@@ -1,42 +1,22 @@
--- The lock table: one batch, in one transaction.
+-- The lock table: one batch, step by step.
 
 CREATE FUNCTION channel_of(namespace text, session text) RETURNS text LANGUAGE sql STABLE AS $$
   SELECT 'holdfast_' || left(encode(sha256(convert_to(current_schema() || '/' || namespace || '/' || session, 'UTF8')), 'hex'), 48)
 $$;
 
--- One step at a time in a namespace. Only what is read by a later statement is certain to be the latest: each has a
--- snapshot of its own, but only where transactions are READ COMMITTED.
-CREATE FUNCTION lock_namespace(namespace text) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE EXCEPTION 'a step of the lock table must run in a transaction that is READ COMMITTED' USING ERRCODE = 'HF002';
-  END IF;
-  RETURN pg_advisory_xact_lock(hashtextextended(current_schema() || '/' || namespace, 20250)) IS NOT NULL;
-END $$;
-
--- Reads the namespace, which is made if it is not there, and the session.
-CREATE FUNCTION begin_turn(namespace text, session text, keep_events bigint, keep_previous bigint, keep_previous_ms bigint)
-RETURNS turn LANGUAGE plpgsql AS $$
+-- Of what was read of the namespace and the session, which may be one that is not known.
+CREATE FUNCTION begin_turn(
+  n namespaces, k sessions, session text, now bigint, wall bigint, keep_events bigint, keep_previous bigint,
+  keep_previous_ms bigint
+) RETURNS turn LANGUAGE plpgsql AS $$
 DECLARE
-  t turn;
   budget integer := step_budget();
 BEGIN
-  LOOP
-    SELECT n.id, n.name, n.epoch, greatest(c.lease, n.seen_at, s.seen_at), c.wall,
-      keep_events, keep_previous, keep_previous_ms, budget, budget, '{}'::bigint[], '{}'::text[],
-      n.last_id, n.last_fence, n.last_event, n.unsettled, n.unchecked, n.waiting, n.trees, n.put_down, n.remembered,
-      n.quiet_until, n.log_from, n.followed_until, NOT pg_try_advisory_xact_lock(guard_key(namespace)), '{}'::text[], NULL, '{}'::text[], '{}'::bigint[],
-      begin_turn.session, s.id IS NOT NULL, s.birth, s.seen_at, s.dead_ms, s.batch, s.posted, s.acked, s.waiting,
-      s.haunted, s.due_at, s.keep_until, NULL, false, false, NULL
-    INTO t
-    FROM clocks() c, namespaces n LEFT JOIN sessions s ON s.ns = n.id AND s.id = begin_turn.session
-    WHERE n.name = namespace;
-    IF FOUND THEN
-      RETURN t;
-    END IF;
-    INSERT INTO namespaces (name, epoch)
-    VALUES (namespace, left(encode(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')), 'hex'), 32));
-  END LOOP;
+  RETURN ROW(n.id, n.name, n.epoch, now, wall, keep_events, keep_previous, keep_previous_ms, budget, budget,
+    '{}'::bigint[], '{}'::text[], n.last_id, n.last_fence, n.last_event, n.unsettled, n.unchecked, n.waiting, n.trees,
+    n.put_down, n.remembered, n.quiet_until, n.log_from, n.followed_until, NOT lock_guard(n.name), '{}'::text[], NULL,
+    '{}'::text[], '{}'::bigint[], session, k.id IS NOT NULL, k.birth, k.seen_at, k.dead_ms, k.batch, k.posted, k.acked,
+    k.waiting, k.haunted, k.due_at, k.keep_until, NULL, false, false, NULL)::turn;
 END $$;
 
 -- Notes that the session was heard of, and confirms what it has acknowledged. `comes_back`: from the dead, or from
@@ -73,6 +53,19 @@ BEGIN
     END LOOP;
   END IF;
   RETURN t;
+END $$;
+
+-- Whether the session acknowledges other messages than were posted: the store has gone back, and then posted these.
+CREATE FUNCTION is_misled(t turn, acked bigint, received text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  -- The last of them is number `acked`.
+  beginnings text[] := string_to_array(received, E'\n');
+BEGIN
+  RETURN EXISTS (
+    SELECT FROM outbox o
+    WHERE o.ns = t.ns AND o.session = t.me AND o.number > t.me_acked AND o.number <= acked
+      AND starts_with(o.message, beginnings[cardinality(beginnings) - acked + o.number]) IS NOT TRUE
+  );
 END $$;
 
 CREATE FUNCTION execute(t turn, s step) RETURNS turn LANGUAGE plpgsql AS $$
@@ -194,7 +187,7 @@ END $$;
 
 -- Executes a batch: first what is due is ended and what that frees is granted, then each step in order, each followed
 -- by the grants that it makes possible. All that can be refused is refused before the first write.
-CREATE FUNCTION apply_steps(t turn, h bigint[], epoch text, looks boolean, steps json) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION apply_steps(t turn, h bigint[], received text, epoch text, looks boolean, steps json) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   s step;
   comes_back boolean;
@@ -220,7 +213,8 @@ BEGIN
     RETURN answer;
   END IF;
   -- The session was dead, or the store has lost changes that it was told of.
-  went_back := t.me_known AND (h[6] > t.last_id OR h[5] > t.me_batch OR h[2] > t.me_posted);
+  went_back := t.me_known AND (h[6] > t.last_id OR h[5] > t.me_batch OR h[2] > t.me_posted
+    OR h[2] > t.me_acked AND is_misled(t, h[2], received));
   comes_back := went_back OR t.me_known AND t.me_seen + t.me_dead_ms <= t.now;
   is_fresh := comes_back OR NOT t.me_known;
   t.last_id := greatest(t.last_id, h[6]);
@@ -243,60 +237,4 @@ BEGIN
   is_done := flush(t, first_event, array_to_string(array_remove(events, ''), ','), answer, is_new)
     AND notify_others(t, t.last_event >= first_event);
   RETURN answer;
-END $$;
-
--- Executes a batch, the first and only thing of its transaction.
---
--- `head` is an array of the batch's number, acked, dead_ms, floor, answered and last_id, and of how many events and
--- previous holders are remembered, and these for how many milliseconds. Then follow the number of its acquires and of its
--- releases, if it is a batch that can be executed quickly, or zeros. `looks` is whether the steps only look: such a
--- batch does not make a session.
---
--- The settings of the planner keep it to point reads by index, whatever it thinks of tables that were empty when it
--- looked at them last.
-CREATE FUNCTION apply(namespace text, session text, epoch text, head text, looks boolean, steps text, durability text)
-RETURNS text LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT
-SET lock_timeout = '4s'
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-AS $$
-DECLARE
-  h bigint[] := head::bigint[];
-  t turn;
-  answer text;
-BEGIN
-  IF durability IS NOT NULL THEN
-    PERFORM set_config('synchronous_commit', durability, true);
-  END IF;
-  IF lock_namespace(namespace) AND h[10] + h[11] = 1 THEN
-    answer := apply_alone(namespace, session, epoch, h, steps::json -> 0);
-    IF answer IS NOT NULL THEN
-      RETURN answer;
-    END IF;
-  END IF;
-  t := begin_turn(namespace, session, h[7], h[8], h[9]);
-  IF h[10] + h[11] > 1 AND may_be_quick(t, h, epoch) THEN
-    answer := apply_quickly(t, h, steps::json);
-    IF answer IS NOT NULL THEN
-      RETURN answer;
-    END IF;
-  END IF;
-  RETURN apply_steps(t, h, epoch, looks, steps::json);
-END $$;
-
--- Announces the growth of the namespace's log for the next minute.
-CREATE FUNCTION follow(namespace text) RETURNS text LANGUAGE plpgsql SECURITY DEFINER
-SET search_path FROM CURRENT SET lock_timeout = '4s' AS $$
-DECLARE
-  t turn;
-BEGIN
-  IF lock_namespace(namespace) THEN
-    t := begin_turn(namespace, '', 0, 0, 0);
-  END IF;
-  UPDATE namespaces n SET followed_until = t.now + 60000 WHERE n.id = t.ns;
-  RETURN '';
 END $$;

@@ -99,11 +99,10 @@ CREATE TYPE step AS (
 );
 
 -- The two clocks of the server, in milliseconds since 1970. Tests drive them.
-CREATE FUNCTION clocks(OUT lease bigint, OUT wall bigint) LANGUAGE plpgsql AS $$
-BEGIN
-  wall := floor(extract(epoch FROM clock_timestamp()) * 1000);
-  lease := wall;
-END $$;
+CREATE FUNCTION wall_clock() RETURNS bigint LANGUAGE sql AS $$
+  SELECT floor(date_part('epoch', clock_timestamp()) * 1000)::bigint
+$$;
+CREATE FUNCTION lease_clock(wall bigint) RETURNS bigint LANGUAGE sql AS 'SELECT wall';
 
 -- The most requests that one batch ends, skips or grants beyond those that its own steps touch.
 CREATE FUNCTION step_budget() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 256';
