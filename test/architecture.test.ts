@@ -33,7 +33,7 @@ const importRules: readonly ImportRule[] = [
     files: 'core/inspection/',
     may: ['core/inspection/', 'core/lock/request.ts', 'core/session/', 'core/resource/', 'core/time/'],
   },
-  { files: 'core/patterns/', may: ['core/patterns/', 'core/resource/', 'core/time/'] },
+  { files: 'core/patterns/', may: ['core/patterns/', 'core/resource/', 'core/time/', 'core/disk/'] },
   { files: 'core/*.ts', may: ['core/'] },
   { files: 'stores/', may: ['core/', 'node:'] },
   { files: 'stores/memory/', may: ['stores/memory/', 'sorted-btree'] },
@@ -41,7 +41,8 @@ const importRules: readonly ImportRule[] = [
   { files: 'stores/redis/', may: ['stores/redis/', 'dynamic ioredis'] },
   { files: 'stores/postgres/', may: ['stores/postgres/', 'dynamic pg'] },
   { files: 'stores/etcd/', may: ['stores/etcd/'] },
-  { files: 'testing/', may: ['testing/', 'core/', 'node:', 'vitest', 'fast-check'] },
+  { files: 'testing/', may: ['testing/', 'core/', 'node:', 'type fast-check'] },
+  { files: 'testing/test-tools.ts', may: ['dynamic vitest', 'dynamic fast-check'] },
   { files: 'api/', may: ['api/', 'type core/', 'zod'] },
   ...['client', 'server', 'mcp', 'cli', 'guard'].map((folder) => ({
     files: `${folder}/`,

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { tracesOfMachine } from './support/architecture.ts'
 import { anchorsOf, codeBlocks, linksOf } from './support/markdown.ts'
 import { PostgresServer } from './support/postgres-server.ts'
+import { RedisServer } from './support/redis-server.ts'
 import { keptFiles, root } from './support/repository.ts'
 
 /**
@@ -63,12 +64,13 @@ describe('the documents', () => {
 describe('the examples', () => {
   let project: string
   let database: PostgresServer
+  let redis: RedisServer
 
   beforeAll(async () => {
     if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist is missing: run `npm run build` first')
     project = await mkdtemp(join(tmpdir(), 'holdfast-docs-'))
     await prepare(project)
-    database = await PostgresServer.start()
+    ;[database, redis] = await Promise.all([PostgresServer.start(), RedisServer.start()])
   })
 
   afterAll(async () => {
@@ -86,8 +88,10 @@ describe('the examples', () => {
 
   test.each(programs)('$name runs, and prints what it says', async ({ name, code }) => {
     const folder = folderOf(project, name)
-    const own = { HOME: project, XDG_STATE_HOME: project, NODE_OPTIONS: '', DATABASE_URL: database.url() }
-    const env = { ...process.env, ...own }
+    const servers = { DATABASE_URL: database.url(), REDIS_URL: redis.url }
+    // As `holdfast run` tells it.
+    const fence = { HOLDFAST_FENCE: `${Date.now()}000` }
+    const env = { ...process.env, HOME: project, XDG_STATE_HOME: project, NODE_OPTIONS: '', ...servers, ...fence }
     const { stdout, stderr } = await run(process.execPath, ['example.ts'], { cwd: folder, env, timeout: 15_000 })
     expect(stdout.split('\n').filter((line) => line !== '')).toEqual(announced(code))
     expect(stderr).toBe('')
@@ -108,8 +112,8 @@ function programsOf(path: string, text: string): readonly Program[] {
 function unmarked(path: string, text: string): readonly string[] {
   const allowed: readonly Mark[] = sketchesIn.includes(path) ? ['run', 'continues', 'sketch'] : ['run', 'continues']
   return codeBlocks(text)
-    .filter(({ language, mark }) => language === 'ts' && !allowed.some((each) => each === mark))
-    .map(({ line, mark }) => `${path}:${line}: '${mark}' is none of ${allowed.join(', ')}`)
+    .filter(({ language, mark }) => language === 'js' || (language === 'ts' && !allowed.some((each) => each === mark)))
+    .map(({ line, language, mark }) => `${path}:${line}: '${language} ${mark}' is none of ts ${allowed.join(', ')}`)
 }
 
 function announced(code: string): readonly string[] {
@@ -119,9 +123,9 @@ function announced(code: string): readonly string[] {
 /** An empty project that has the package installed, and for each example a git working tree of its own. */
 async function prepare(project: string): Promise<void> {
   const modules = join(project, 'node_modules')
-  await mkdir(modules)
+  await mkdir(join(modules, '@types'), { recursive: true })
   await symlink(root, join(modules, 'holdfast'))
-  for (const name of ['prom-client', 'pg', 'ioredis'])
+  for (const name of ['prom-client', 'pg', '@types/pg', 'postgres', 'ioredis', 'redis'])
     await symlink(join(root, 'node_modules', name), join(modules, name))
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   const compilerOptions = {

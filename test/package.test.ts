@@ -72,6 +72,24 @@ describe('the packed package, installed into an empty project', () => {
     expect(await evaluate(script)).toBe(true)
   })
 
+  test('checks histories without Vitest', async () => {
+    const script = `
+      import { checkHistory, mutex } from 'holdfast/testing/history'
+      const grant = { kind: 'acquire', resource: 'r', outcome: 'done', calledAt: 0, returnedAt: 1 }
+      const history = [{ ...grant, client: 'a', lease: '1' }, { ...grant, client: 'b', lease: '2' }]
+      console.log(JSON.stringify(checkHistory(mutex, history).verdict))`
+    expect(await evaluate(script)).toBe('unexplained')
+  })
+
+  test('says in one sentence that the contract needs Vitest', async () => {
+    const script = `
+      const message = await import('holdfast/testing').then(() => 'imported', (error) => error.message)
+      console.log(JSON.stringify(message))`
+    expect(await evaluate(script)).toMatch(
+      /^holdfast\/testing needs the package vitest.* npm install --save-dev vitest/,
+    )
+  })
+
   test('has types that compile in a strict project', async () => {
     const compilerOptions = {
       noEmit: true,
@@ -85,7 +103,7 @@ describe('the packed package, installed into an empty project', () => {
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
     await writeFile(
       join(project, 'use.ts'),
-      `import * as holdfast from 'holdfast'\nexport const all: object = holdfast\n`,
+      `import * as holdfast from 'holdfast'\nimport * as history from 'holdfast/testing/history'\nexport const all: object[] = [holdfast, history]\n`,
     )
     const complaints = await run(join(root, 'node_modules/.bin/tsc'), { cwd: project }).then(
       ({ stdout }) => stdout,

@@ -13,6 +13,7 @@ export class StepClient {
   readonly #session = newToken()
   #number = 0
   #acked = 0
+  #received: Answer['messages'] = []
   #epoch: string | null = null
   /** Waiting requests that were granted, as they were told. */
   readonly granted: Granted[] = []
@@ -28,6 +29,7 @@ export class StepClient {
       number: this.#number,
       epoch: this.#epoch,
       acked: this.#acked,
+      received: this.#received,
       deadMs: 3_600_000,
       floor: 0,
       answered: 0,
@@ -35,6 +37,7 @@ export class StepClient {
       steps,
     })
     this.#epoch = answer.epoch
+    this.#received = answer.messages
     for (const message of answer.messages) {
       if (message.number <= this.#acked) continue
       this.#acked = message.number

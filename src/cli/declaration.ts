@@ -44,6 +44,22 @@ export function takeSettings(command: Command, without?: 'agent'): Command {
     : command.option('--agent <name>', 'who you are (HOLDFAST_AGENT; default: user@host:pid)')
 }
 
+/** How long a command waits in line. @param conflicts the names of options that say so as well */
+export function takeWait(command: Command, ...conflicts: string[]): Command {
+  const wait = new Option('--wait <duration>', "how long to wait: 10s, 5m, 'forever' (default: 10s)")
+  const noWait = new Option('--no-wait', 'fail at once if it is not free')
+  const given = new Set<Option>()
+  for (const option of [wait, noWait]) {
+    command.addOption(option.conflicts(conflicts)).on(`option:${option.name()}`, () => {
+      // They are one value to the parser, which would let the last one win.
+      if (given.add(option).size === 2) {
+        command.error(`error: option '${wait.flags}' cannot be used with option '${noWait.flags}'`)
+      }
+    })
+  }
+  return command
+}
+
 export function takeJson(command: Command, what = 'print JSON'): Command {
   return command.option('--json', what)
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander'
-import { countOption, declare, ending, settingsOf, takeJson, takeSettings } from './declaration.ts'
+import { countOption, declare, ending, settingsOf, takeJson, takeSettings, takeWait } from './declaration.ts'
 import type { AcquireFlags, ExtendFlags, JsonFlag, UnlockFlags } from './options.ts'
 
 /** The largest process id of any system that Node runs on. */
@@ -19,10 +19,8 @@ export function declareAcquire(program: Command): void {
       ["holdfast acquire 'docs/**' --no-wait --json", 'fail at once if it is taken; all about the lock as JSON'],
     ],
   })
-  takeJson(takeSettings(command), 'print the lock and its handle as one JSON object')
+  takeWait(takeJson(takeSettings(command), 'print the lock and its handle as one JSON object'))
     .argument('<RESOURCE...>', 'ids such as port:5432, or paths; all are locked together or not at all')
-    .option('--wait <duration>', "how long to wait: 10s, 5m, 'forever' (default: 10s)")
-    .option('--no-wait', 'fail at once if it is not free')
     .option('--shared', 'hold it together with other readers')
     .addOption(new Option('--timeout <duration>', 'when the lock ends by itself (default: 10m; with --for-pid 30s)'))
     .option('--reason <text>', 'why; others see it')

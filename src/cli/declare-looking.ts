@@ -47,7 +47,7 @@ export function declareWatch(program: Command): void {
     details:
       'Events of every process, until it is interrupted. With --json each event is one line of JSON, not an element of ' +
       'an array, so that a reader need not wait for the end. Where the log no longer has what --since asks for, there ' +
-      'is one event of the type gap.',
+      'is one event of the type gap, and then the oldest that it still has.',
     examples: [
       ['holdfast watch', 'from now on'],
       ['holdfast watch --json --since "$cursor"', "from after an event's cursor"],

@@ -1,5 +1,5 @@
-import { type Command, Option } from 'commander'
-import { countOption, declare, ending, settingsOf, takeSettings } from './declaration.ts'
+import type { Command } from 'commander'
+import { countOption, declare, ending, settingsOf, takeSettings, takeWait } from './declaration.ts'
 import { UsageError } from './failure.ts'
 import type { RunOptions } from './options.ts'
 
@@ -22,11 +22,9 @@ export function declareRun(program: Command): void {
       ['holdfast run git:index --no-wait --conflict-exit-code 3 -- git commit', 'fail at once if it is taken'],
     ],
   })
-  takeSettings(command)
+  takeWait(takeSettings(command), 'skip')
     .usage('[options] RESOURCE... -- command args...')
     .argument('<RESOURCE...>', 'ids such as port:5432, or paths; a folder with all in it is dir/**')
-    .addOption(new Option('--wait <duration>', "how long to wait: 10s, 5m, 'forever' (default: 10s)").conflicts('skip'))
-    .addOption(new Option('--no-wait', 'fail at once if it is not free').conflicts('skip'))
     .option('--skip', 'do nothing and end with 0 if it is not free')
     .option('--shared', 'hold it together with other readers')
     .option('--timeout <duration>', 'how long the lease outlives this process, should it die (default: 30s)')

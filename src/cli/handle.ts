@@ -21,6 +21,8 @@ export interface Handle {
 const PREFIX = 'hf1_'
 const SUM_LENGTH = 8
 const FORM = /^hf\d+_[\w-]+$/
+/** Handles, and what is left of one: its end was cut off, or its beginning, or a quote was copied with it. */
+const LIKENESS = /^["'\s]*hf\d+_|^[\w-]{100,}$/
 
 /** One word of letters, digits, `-` and `_`, which needs no quoting anywhere. */
 export function formatHandle(handle: Handle): string {
@@ -31,20 +33,24 @@ export function formatHandle(handle: Handle): string {
   return `${PREFIX}${sumOf(payload)}${payload}`
 }
 
-/** Whether a text is meant to be a handle rather than a resource. */
+/** Whether a text is meant to be a handle rather than a resource. A path that looks like one is written `./NAME`. */
 export function looksLikeHandle(text: string): boolean {
-  return FORM.test(text) && text.length > PREFIX.length + SUM_LENGTH
+  return LIKENESS.test(text)
 }
 
 /** @throws UsageError which does not repeat the text: it may be most of a secret */
 export function parseHandle(text: string): Handle {
-  if (!FORM.test(text)) throw new UsageError('This is not a handle: give what holdfast acquire printed.')
-  if (!text.startsWith(PREFIX)) {
+  if (!looksLikeHandle(text)) throw new UsageError('This is not a handle: give what holdfast acquire printed.')
+  if (FORM.test(text) && !text.startsWith(PREFIX)) {
     throw new UsageError('This handle was made by another version of holdfast, which can still release it.')
   }
   const payload = text.slice(PREFIX.length + SUM_LENGTH)
   const fields = sumOf(payload) === text.slice(PREFIX.length, PREFIX.length + SUM_LENGTH) ? decode(payload) : undefined
-  if (fields === undefined) throw new UsageError('This handle is damaged: copy all of what holdfast acquire printed.')
+  if (fields === undefined) {
+    throw new UsageError(
+      'This looks like a damaged handle: copy all of what holdfast acquire printed. If it is a file, put ./ in front.',
+    )
+  }
   return fields
 }
 

@@ -1,8 +1,10 @@
+import { statSync } from 'node:fs'
 import { parse as parsePath } from 'node:path'
 import type { Claim, Mode } from '../core/model.ts'
-import { fileResource, repositoryOf, workingTreeOf } from '../core/resource/file-resource.ts'
+import { fileResource } from '../core/resource/file-resource.ts'
 import { realPath } from '../core/resource/real-path.ts'
 import { parseClaims } from '../core/resource/resource.ts'
+import { repositoryOf, workingTreeOf } from '../core/resource/working-tree.ts'
 import { UsageError } from './failure.ts'
 import type { Setting } from './settings.ts'
 
@@ -27,6 +29,19 @@ export function resourceOf(arg: string, store: Setting): string {
   if (store.source === 'default') refuseOtherRepository(arg, tree)
   if (arg === '' || tree !== undefined) return fileResource(arg)
   return fileResource(arg, { root: parsePath(process.cwd()).root })
+}
+
+/** What to say to somebody who locks a folder by its path, and may believe that this locks what is in it. */
+export function folderNotices(args: readonly string[], store: Setting): string[] {
+  return args.filter(isFolder).map((arg) => {
+    const all = `${arg.replace(/[\\/]+$/, '')}/**`
+    const id = resourceOf(arg, store)
+    return `only the name of the folder '${arg}' is locked: with all that is in it, it is '${all}'. (Without this notice: ${id})`
+  })
+}
+
+function isFolder(arg: string): boolean {
+  return !arg.includes(':') && statSync(arg, { throwIfNoEntry: false })?.isDirectory() === true
 }
 
 function refuseOtherRepository(arg: string, tree: string | undefined): void {

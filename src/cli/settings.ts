@@ -1,6 +1,7 @@
 import { hostname, userInfo } from 'node:os'
 import type { ResourceLockManager } from '../open.ts'
 import { readConfig } from './config.ts'
+import { UsageError } from './failure.ts'
 import type { SettingFlags } from './options.ts'
 
 /** A value, and where it comes from, in words: `--store`, `HOLDFAST_STORE`, a file's path, `default`. */
@@ -21,7 +22,7 @@ const VARIABLES = { store: 'HOLDFAST_STORE', namespace: 'HOLDFAST_NAMESPACE', ag
 /**
  * A flag counts before the environment, that before the nearest config file upwards, that before the default.
  *
- * @throws UsageError if the config file is wrong
+ * @throws UsageError if a flag is empty, or the config file is wrong
  */
 export function resolveSettings(
   flags: SettingFlags,
@@ -31,6 +32,7 @@ export function resolveSettings(
   const config = readConfig(folder)
   const resolve = (key: keyof typeof VARIABLES, byDefault: () => string): Setting => {
     const flag = flags[key]
+    if (flag === '') throw new UsageError(`--${key} is empty: leave it out, or say which.`)
     if (flag !== undefined) return { value: flag, source: `--${key}` }
     const variable = env[VARIABLES[key]]
     if (variable !== undefined && variable !== '') return { value: variable, source: VARIABLES[key] }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { expect } from 'vitest'
 import type { Mode } from '../core/model.ts'
 import { parseClaims, parseResource, type ResourceInput } from '../core/resource/resource.ts'
 import type {
@@ -23,6 +22,8 @@ import type {
   Step,
   Subscription,
 } from '../core/store.ts'
+import { requestFor } from './request.ts'
+import { expect } from './test-tools.ts'
 
 export type Resources = ResourceInput | readonly ResourceInput[]
 
@@ -70,8 +71,11 @@ export class Actor {
   async send(steps: readonly Step[] = [], change: Partial<Batch> = {}): Promise<Answer> {
     this.number += 1
     const { session, number, epoch, deadMs, floor, answered } = this
-    const acked = this.acknowledges ? (this.inbox.at(-1)?.number ?? 0) : 0
-    const batch: Batch = { session, number, epoch, acked, deadMs, floor, answered, lastId: 0, steps, ...change }
+    const last = this.acknowledges ? (this.inbox.at(-1)?.number ?? 0) : 0
+    const { acked = last } = change
+    const received = this.inbox.filter((message) => message.number <= acked)
+    const heard = { acked, received, answered, lastId: 0 }
+    const batch: Batch = { session, number, epoch, deadMs, floor, ...heard, steps, ...change }
     this.#last = batch
     return this.#apply(batch)
   }
@@ -112,21 +116,8 @@ export class Actor {
   /** The step that asks for resources: exclusive, for half a minute, waiting for ever if it must. */
   asking(resources: Resources, { mode = 'exclusive', ...asking }: Asking = {}): AcquireStep {
     this.#tokens += 1
-    return {
-      type: 'acquire',
-      token: `${this.session.slice(0, 24)}token${this.#tokens}`,
-      agentId: this.name,
-      claims: parseClaims(resources, mode),
-      ttlMs: 30_000,
-      waitMs: null,
-      chain: null,
-      reentrant: false,
-      holding: null,
-      reason: null,
-      metadata: null,
-      maxHoldMs: null,
-      ...asking,
-    }
+    const token = `${this.session.slice(0, 24)}token${this.#tokens}`
+    return { ...requestFor(parseClaims(resources, mode), this.name, token), ...asking }
   }
 
   async ask(resources: Resources, asking: Asking = {}): Promise<AcquireOutcome> {

@@ -2,7 +2,7 @@
  * The contract of a store: every sentence of the lock model for which the store is responsible, as a test at the level
  * of {@link LockStore}. Whoever writes a store runs it with {@link storeContract}.
  */
-import { describe, test } from 'vitest'
+import { acknowledgingTopic } from './cases/acknowledging.ts'
 import { boundsTopic } from './cases/bounds.ts'
 import { chainTopic } from './cases/chains.ts'
 import { conflictTopic } from './cases/conflicts.ts'
@@ -17,10 +17,12 @@ import { listingTopic } from './cases/listing.ts'
 import { ownershipTopic } from './cases/ownership.ts'
 import { previousTopic } from './cases/previous.ts'
 import { pushTopic } from './cases/pushes.ts'
+import { quickTopics } from './cases/quick-steps.ts'
 import { reentryTopic } from './cases/reentry.ts'
 import { sessionTopic } from './cases/sessions.ts'
 import { severalResourcesTopic } from './cases/several-resources.ts'
 import type { MakeHarness } from './harness.ts'
+import { describe, test } from './test-tools.ts'
 import type { ContractTopic } from './topic.ts'
 import { World } from './world.ts'
 
@@ -37,6 +39,8 @@ export const contractTopics: readonly ContractTopic[] = [
   expiryTopic,
   sessionTopic,
   pushTopic,
+  acknowledgingTopic,
+  ...quickTopics,
   ownershipTopic,
   fencingTopic,
   previousTopic,

@@ -1,7 +1,8 @@
 /** Random histories of a namespace: what several sessions send, and how much time passes in between. */
-import fc from 'fast-check'
+import type { Arbitrary } from 'fast-check'
 import type { Claim } from '../core/model.ts'
 import { parseClaims } from '../core/resource/resource.ts'
+import { fc } from './test-tools.ts'
 
 /** One step of a batch, before it is known what it will be about. */
 export type Deed =
@@ -31,6 +32,8 @@ export type Move =
   | { readonly move: 'late'; readonly actor: number }
   /** The store has lost the batch before. */
   | { readonly move: 'forgotten'; readonly actor: number }
+  /** The store has posted something else under the number of the last message that the session received. */
+  | { readonly move: 'misled'; readonly actor: number }
   | { readonly move: 'advance'; readonly ms: number }
 
 export type History = readonly Move[]
@@ -43,14 +46,14 @@ export const DEAD_MS = 50
 
 const RESOURCES = ['r:a', 'r:a/b', 'r:a/b/c', 'r:x', 'r:y', 'r:']
 
-const claim: fc.Arbitrary<Claim> = fc.record({
+const claim: Arbitrary<Claim> = fc.record({
   resourceId: fc.oneof({ arbitrary: fc.constantFrom(...RESOURCES.slice(0, 5)), weight: 9 }, fc.constant('r:')),
   mode: fc.constantFrom('exclusive', 'shared'),
   scope: fc.oneof({ arbitrary: fc.constant('node' as const), weight: 3 }, fc.constant('tree' as const)),
 })
 
 /** Claims in canonical form, as the session hands them over. */
-const claims: fc.Arbitrary<readonly Claim[]> = fc
+const claims: Arbitrary<readonly Claim[]> = fc
   .array(claim, { minLength: 1, maxLength: 3 })
   .map((several) => parseClaims(several, 'exclusive'))
 
@@ -58,11 +61,11 @@ const pick = fc.nat({ max: 7 })
 const duration = fc.constantFrom(1, 10, 20, 49, 50, 51, 100, 400)
 
 /** Once in so many times something, else nothing. */
-function sometimes(something: fc.Arbitrary<number>, oneIn: number): fc.Arbitrary<number | null> {
+function sometimes(something: Arbitrary<number>, oneIn: number): Arbitrary<number | null> {
   return fc.oneof({ arbitrary: fc.constant(null), weight: oneIn - 1 }, { arbitrary: something, weight: 1 })
 }
 
-const acquire: fc.Arbitrary<Deed> = fc.record({
+const acquire: Arbitrary<Deed> = fc.record({
   do: fc.constant('acquire' as const),
   claims,
   ttlMs: fc.oneof({ arbitrary: fc.constant(1000), weight: 2 }, duration),
@@ -77,7 +80,7 @@ const acquire: fc.Arbitrary<Deed> = fc.record({
   maxHoldMs: sometimes(duration, 6),
 })
 
-const deed: fc.Arbitrary<Deed> = fc.oneof(
+const deed: Arbitrary<Deed> = fc.oneof(
   { arbitrary: acquire, weight: 12 },
   { arbitrary: fc.record({ do: fc.constant('release' as const), pick, expired: fc.boolean() }), weight: 6 },
   {
@@ -98,13 +101,13 @@ const deed: fc.Arbitrary<Deed> = fc.oneof(
 
 const actor = fc.nat({ max: ACTORS - 1 })
 
-const deeds: fc.Arbitrary<readonly Deed[]> = fc.oneof(
+const deeds: Arbitrary<readonly Deed[]> = fc.oneof(
   { arbitrary: fc.array(deed, { maxLength: 5 }), weight: 30 },
   { arbitrary: fc.constant([]), weight: 10 },
   { arbitrary: fc.constant([{ do: 'goodbye' as const }]), weight: 1 },
 )
 
-const move: fc.Arbitrary<Move> = fc.oneof(
+const move: Arbitrary<Move> = fc.oneof(
   {
     arbitrary: fc.record({
       move: fc.constant('batch' as const),
@@ -117,6 +120,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { arbitrary: fc.record({ move: fc.constant('repeat' as const), actor }), weight: 1 },
   { arbitrary: fc.record({ move: fc.constant('late' as const), actor }), weight: 1 },
   { arbitrary: fc.record({ move: fc.constant('forgotten' as const), actor }), weight: 1 },
+  { arbitrary: fc.record({ move: fc.constant('misled' as const), actor }), weight: 1 },
   {
     arbitrary: fc.record({
       move: fc.constant('advance' as const),
@@ -127,6 +131,6 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 )
 
 /** Histories of up to so many moves. */
-export function histories(maxLength: number): fc.Arbitrary<History> {
+export function histories(maxLength: number): Arbitrary<History> {
   return fc.array(move, { minLength: 1, maxLength, size: 'max' })
 }

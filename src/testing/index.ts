@@ -1,16 +1,15 @@
-/** For whoever writes a store: the contract that it must keep, the comparison with the reference, and the history checker. */
+/**
+ * For whoever writes a store: the contract that it must keep, the comparison with the reference, and the history checker.
+ * Needs Vitest and fast-check; `holdfast/testing/history` is the history checker alone, which needs neither.
+ */
+import '../core/node-version.ts'
+
 export { Actor, type Asking, type Held, type Resources } from './actor.ts'
 export { compareStores, type ComparisonOptions } from './comparison.ts'
 export { contractCaseNames, contractTopics, storeContract } from './contract.ts'
 export { DrivenClock, type MakeHarness, type StoreHarness, type Surroundings } from './harness.ts'
 export { histories, type Deed, type History, type Move } from './histories.ts'
-export { checkHistory, type CheckOptions, type Explained, type Unexplained, type Verdict } from './history/check.ts'
-export { expiriesOf, type ExpiryOptions } from './history/expiries.ts'
-export { fenced, type Fenced } from './history/fenced.ts'
-export { fifo } from './history/fifo.ts'
-export { type Holders, mutex, reentrantMutex, sharedExclusive } from './history/locks.ts'
-export type { LockModel } from './history/model.ts'
-export type { Operation } from './history/operation.ts'
+export * from './history/index.ts'
 export { Player } from './player.ts'
 export type { ContractCase, ContractTopic } from './topic.ts'
 export { World } from './world.ts'

@@ -38,6 +38,7 @@ export class Player {
     if (move.move === 'late')
       return actor.number < 2 ? undefined : { ...this.#batch(actor, []), number: actor.number - 1 }
     if (move.move === 'forgotten') return this.#forgotten(actor)
+    if (move.move === 'misled') return this.#misled(actor)
     actor.number += 1
     if (move.acks) actor.acked = actor.messages.at(-1)?.number ?? 0
     const steps = move.deeds.flatMap((deed) => this.#step(deed, actor.agentId) ?? [])
@@ -83,14 +84,25 @@ export class Player {
     return actor.last
   }
 
+  /** What a session sends that has received another message under the last number. */
+  #misled(actor: Played): Batch | undefined {
+    const last = actor.messages.at(-1)
+    if (last === undefined) return undefined
+    actor.number += 1
+    const received = [...actor.messages.slice(0, -1), { ...last, id: last.id + 1000 }]
+    actor.last = { ...this.#batch(actor, []), acked: last.number, received }
+    return actor.last
+  }
+
   #actor(index: number): Played {
     const actor = this.actors[index]
     if (actor === undefined) throw new Error(`a history has no actor ${index}`)
     return actor
   }
 
-  #batch({ session, number, acked, answered }: Played, steps: readonly Step[]): Batch {
-    return { session, number, epoch: null, acked, deadMs: DEAD_MS, floor: 0, answered, lastId: 0, steps }
+  #batch({ session, number, messages, acked, answered }: Played, steps: readonly Step[]): Batch {
+    const received = messages.filter((message) => message.number <= acked)
+    return { session, number, epoch: null, acked, received, deadMs: DEAD_MS, floor: 0, answered, lastId: 0, steps }
   }
 
   #pick(pick: number): KnownRequest | undefined {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, vi } from 'vitest'
 import type { LockStore, StoreLimits } from '../core/store.ts'
 import { Actor } from './actor.ts'
 import type { MakeHarness, StoreHarness } from './harness.ts'
+import { expect, vi } from './test-tools.ts'
 
 /** Secrets that a case looks for in what the store said, at most. */
 const SOUGHT_SECRETS = 40

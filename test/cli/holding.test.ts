@@ -149,12 +149,25 @@ describe('release', () => {
     expect(stderr).toContain('port:1')
   })
 
-  test('refuses what is no handle without repeating it', async () => {
+  test.each<[string, (handle: string) => string]>([
+    ['its end', (handle) => handle.slice(0, -3)],
+    ['nearly all', (handle) => handle.slice(0, 8)],
+    ['its beginning', (handle) => handle.slice(3)],
+    ['nothing, but with a quote', (handle) => `"${handle}`],
+    ['a letter inside', (handle) => `${handle.slice(0, 50)} ${handle.slice(51)}`],
+  ])('says of a handle that has lost %s that it is damaged, without repeating it', async (_, damage) => {
     const { stdout } = await shop.run(['acquire', 'port:1'])
-    const cut = stdout.trim().slice(0, -3)
-    const { code, stderr } = await shop.run(['release', cut])
-    expect(code).toBe(64)
-    expect(stderr).not.toContain(cut)
+    const damaged = damage(stdout.trim())
+    for (const command of ['release', 'extend']) {
+      const { code, stderr } = await shop.run([command, damaged])
+      expect(code).toBe(64)
+      expect(stderr).toContain('looks like a damaged handle')
+      expect(stderr).not.toContain(damaged)
+    }
+  })
+
+  test('refuses on stdin what is no handle', async () => {
+    expect(await shop.run(['release', '-'], { input: 'port:1\n' })).toMatchObject({ code: 64 })
   })
 })
 

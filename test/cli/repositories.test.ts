@@ -48,3 +48,21 @@ describe('a path of another repository than the current folder’s', () => {
     expect(await holdfast(workshop.folder, 'run', 'port:1', '--', 'true')).toMatchObject({ code: 0 })
   })
 })
+
+describe('a folder that is named by its path', () => {
+  test.each([['run'], ['acquire']])(
+    'is only a name, and %s says so where somebody may mean what is in it',
+    async (name) => {
+      mkdirSync(join(workshop.tree, 'src'))
+      const lock = async (...resources: readonly string[]): Promise<string> => {
+        const { code, stderr } = await workshop.run([name, ...resources, ...(name === 'run' ? ['--', 'true'] : [])])
+        expect(code).toBe(0)
+        return stderr
+      }
+      expect(await lock('src/', 'new')).toMatch(
+        /^holdfast: only the name of the folder 'src\/' .* 'src\/\*\*'.*file:src\)\n$/,
+      )
+      expect(await lock('src/inner/**', 'file:a', 'b')).toBe('')
+    },
+  )
+})

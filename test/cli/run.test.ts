@@ -57,7 +57,7 @@ describe('the exit code', () => {
     ['a wait that is none', ['--wait', 'soon', 'x:1', '--', 'true']],
     ['an id that is none', ['file:../x', '--', 'true']],
     ['a status file in no folder', ['--status-file', 'none/s', 'x:1', '--', 'true']],
-    ['to wait and not to', ['--wait', '1s', '--skip', 'x:1', '--', 'true']],
+    ['to wait and to skip', ['--wait', '1s', '--skip', 'x:1', '--', 'true']],
   ])('is 64 for %s', async (_, args) => {
     const ended = await shop.run(args).ended
     expect(ended.code).toBe(64)

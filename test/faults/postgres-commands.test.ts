@@ -8,11 +8,11 @@ import type { PostgresClient } from '../../src/stores/postgres/clients/client.ts
 import { connect } from '../../src/stores/postgres/connect.ts'
 import { Connection } from '../../src/stores/postgres/connection.ts'
 import { ServerError } from '../../src/stores/postgres/link.ts'
-import { ByteProxy } from '../support/byte-proxy.ts'
 import { freePort } from '../support/free-port.ts'
 import { PgBouncer } from '../support/pgbouncer.ts'
 import { until } from '../support/polling.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 
 let server: PostgresServer
 beforeAll(async () => {
@@ -129,8 +129,8 @@ describe.each(Object.entries(clients))('commands over %s', (_, make) => {
   })
 
   test('that get no answer may have been done', { timeout: 30_000 }, async () => {
-    const proxy = await ByteProxy.start(server.port)
-    afterwards.push(() => proxy.dispose())
+    const proxy = await TcpProxy.start(server.port)
+    afterwards.push(() => proxy.stop())
     const client = await make(`postgres://postgres@127.0.0.1:${proxy.port}/postgres`)
     await client.query('SELECT $1::int', [1])
     proxy.silence()

@@ -4,10 +4,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresClient } from '../../src/stores/postgres/clients/client.ts'
 import { connect } from '../../src/stores/postgres/connect.ts'
 import { Listener, LISTENER_TIMES, type ListenerTimes } from '../../src/stores/postgres/listener.ts'
-import { ByteProxy } from '../support/byte-proxy.ts'
 import { PgBouncer } from '../support/pgbouncer.ts'
 import { until } from '../support/polling.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 
 const QUICK: ListenerTimes = { ...LISTENER_TIMES, probeMs: 100, echoMs: 500, pollMs: 200 }
 
@@ -143,8 +143,8 @@ describe.each(Object.entries(clients))('a listener over %s', (_, make) => {
 
 describe('a connection that was cut silently', () => {
   test('is noticed, and another takes its place', async () => {
-    const proxy = await ByteProxy.start(server.port)
-    afterwards.push(() => proxy.dispose())
+    const proxy = await TcpProxy.start(server.port)
+    afterwards.push(() => proxy.stop())
     const pool = new Pool({ host: '127.0.0.1', port: proxy.port, user: 'postgres', database: 'postgres' })
     pool.on('error', () => undefined)
     // The pool of the commands goes around the proxy, so that only the listener is cut.
@@ -168,8 +168,8 @@ describe('a connection that was cut silently', () => {
   })
 
   test('makes a client that cannot replace it look at intervals', async () => {
-    const proxy = await ByteProxy.start(server.port)
-    afterwards.push(() => proxy.dispose())
+    const proxy = await TcpProxy.start(server.port)
+    afterwards.push(() => proxy.stop())
     const sql = postgres(`postgres://postgres@127.0.0.1:${proxy.port}/postgres`)
     afterwards.push(() => sql.end({ timeout: 0 }))
     const [notifier, commands] = [await connect(sql, 1), await connect(server.url(), 3)]

@@ -3,12 +3,12 @@ import postgres from 'postgres'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import type { ManagerOptions } from '../../src/core/manager.ts'
 import type { ResourceLockManager } from '../../src/open.ts'
-import { ByteProxy } from '../support/byte-proxy.ts'
 import { LockLoad } from '../support/lock-load.ts'
 import { PgBouncer } from '../support/pgbouncer.ts'
 import { postgresLocks, standingInLine } from '../support/postgres-locks.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
 import { RedisServer } from '../support/redis-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 
 /** Longer than any of these tests: whoever waited for such a lease to run out would not be done in time. */
 const LONG = { timeout: '1h', waitTimeout: 'forever' } as const
@@ -98,8 +98,8 @@ describe.each(Object.entries(ways))('over %s', (_, make) => {
 })
 
 test('connections that go silent under load are replaced, and nobody is left behind', { timeout: 90_000 }, async () => {
-  const proxy = await ByteProxy.start(server.port)
-  afterwards.push(() => proxy.dispose())
+  const proxy = await TcpProxy.start(server.port)
+  afterwards.push(() => proxy.stop())
   const url = `postgres://postgres@127.0.0.1:${proxy.port}/postgres`
   const load = await LockLoad.start([postgresLocks(url), postgresLocks(url)], registers.port)
   await load.turns(3)

@@ -45,6 +45,28 @@ describe('a lease granted by push', () => {
     expect(leases[0]?.expiresAt).toBe(world.clock.monotonicMs() + 30_000 - sinceBeat)
   })
 
+  test('is given back also where it was lost while its release waited for the store', async () => {
+    const world = new World()
+    const faults = new Faults()
+    const client = await world.client({ faults })
+    const { held, waited } = await waitingFor(world, client, { timeout: '10m' })
+    // The store hears the heartbeat, so for it the session lives; the session hears nothing for longer than that.
+    faults.onApply = async (_batch, apply) => {
+      const answer = await apply()
+      await world.clock.sleep(5_500)
+      return answer
+    }
+    await world.clock.advance(2_000)
+    await held.release()
+    await world.clock.advance(0)
+    const released = follow(waited.value?.release() ?? Promise.reject(new Error('It was not granted.')))
+    faults.onApply = (_batch, apply) => apply()
+    await world.clock.advance(5_100)
+    expect(released).toMatchObject({ state: 'resolved', value: false })
+    await client.inspection.getOwner('y')
+    expect((await world.state('x')).held).toEqual([])
+  })
+
   test('is lost as unreachable if it is never confirmed, before the store gives it away', async () => {
     const world = new World()
     const faults = new Faults()

@@ -5,19 +5,20 @@ import { GuardedRegister } from '../support/guarded-register.ts'
 import { LockLoad } from '../support/lock-load.ts'
 import { until } from '../support/polling.ts'
 import { inLine, lossOf, presentNamespace, redisLocks, servedInOrder } from '../support/redis-locks.ts'
+import { RedisProxy } from '../support/redis-proxy.ts'
 import { RedisServer } from '../support/redis-server.ts'
-import { type Direction, TcpProxy } from '../support/tcp-proxy.ts'
+import type { Direction } from '../support/tcp-proxy.ts'
 
 const LONG = { timeout: '1h', waitTimeout: 'forever' } as const
 const SHORT = { timeout: '600ms', waitTimeout: 'forever' } as const
 const PATIENT = { heartbeat: '2s' } as const
 
 const server = await RedisServer.start()
-let proxy: TcpProxy
+let proxy: RedisProxy
 /** Somebody who is on the server's side of whatever happens. */
 let near: ResourceLockManager
 beforeEach(async () => {
-  proxy = await TcpProxy.start(server.port)
+  proxy = await RedisProxy.start(server.port)
   onTestFinished(() => proxy.stop())
   near = redisLocks(server.url)
 })

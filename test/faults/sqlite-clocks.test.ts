@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sqliteStore, type SqliteStoreOptions } from '../../src/stores/sqlite/index.ts'
-import { actor, LockFiles } from '../support/lock-files.ts'
+import { actor, LockFiles, unavailable } from '../support/lock-files.ts'
 import { inOtherTimeNamespace } from '../support/privileges.ts'
 
 let files: LockFiles
@@ -10,10 +10,6 @@ beforeEach(() => {
 })
 afterEach(() => files.dispose())
 
-const unavailable = (message: RegExp): object => ({
-  code: 'UNAVAILABLE',
-  message: expect.stringMatching(message) as string,
-})
 const ANOTHER_CLOCK = unavailable(/in use by processes whose clock is not this process's.*Nothing was changed/su)
 const WALL_MS = 1_800_000_000_000
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ResourceLockManager } from '../../src/open.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { actor, LockFiles } from '../support/lock-files.ts'
+import { actor, LockFiles, unavailable } from '../support/lock-files.ts'
 import { mountReadOnly, mountSmallDisk, resizeDisk, unmount } from '../support/privileges.ts'
 
 let files: LockFiles
@@ -11,11 +11,6 @@ beforeEach(() => {
   files = new LockFiles()
 })
 afterEach(() => files.dispose())
-
-const unavailable = (message: RegExp): object => ({
-  code: 'UNAVAILABLE',
-  message: expect.stringMatching(message) as string,
-})
 
 describe('a full disk', () => {
   test('fails the call, which can be repeated once there is room', { timeout: 30_000 }, async () => {

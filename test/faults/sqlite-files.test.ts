@@ -4,18 +4,13 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { LockStore } from '../../src/core/store.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { actor, LockFiles } from '../support/lock-files.ts'
+import { actor, LockFiles, unavailable } from '../support/lock-files.ts'
 
 let files: LockFiles
 beforeEach(() => {
   files = new LockFiles()
 })
 afterEach(() => files.dispose())
-
-const unavailable = (message: RegExp): object => ({
-  code: 'UNAVAILABLE',
-  message: expect.stringMatching(message) as string,
-})
 
 /** A lock file that was used and closed. */
 async function usedFile(): Promise<string> {

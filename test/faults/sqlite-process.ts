@@ -21,6 +21,7 @@ class Speaker {
   readonly #store: LockStore
   #number = 0
   #acked = 0
+  #received: Answer['messages'] = []
 
   constructor(store: LockStore) {
     this.#store = store
@@ -34,6 +35,7 @@ class Speaker {
       number: this.#number,
       epoch: null,
       acked: this.#acked,
+      received: this.#received,
       deadMs: 1500,
       floor: 0,
       answered: 0,
@@ -41,6 +43,7 @@ class Speaker {
       steps,
     }
     const answer = await this.#store.apply(batch)
+    this.#received = answer.messages
     this.#acked = Math.max(this.#acked, answer.messages.at(-1)?.number ?? 0)
     return answer
   }

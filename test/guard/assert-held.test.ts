@@ -3,6 +3,7 @@ import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { assertHeld } from '../../src/guard/index.ts'
 import { ResourceLockManager } from '../../src/open.ts'
+import { until } from '../support/polling.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
 
 let server: PostgresServer
@@ -139,6 +140,26 @@ describe('assertHeld', () => {
     await transaction.query('COMMIT')
     expect(await forced).toMatchObject([{ agentId: 'a' }])
     expect([...order, lock.isHeld]).toEqual(['commits', 'ended', false])
+  })
+
+  test('does not let a release of the lock wait with the namespace in its hands', { timeout: 30_000 }, async () => {
+    const others = new ResourceLockManager({ store: server.url(), namespace: 'notes', metrics: false })
+    const lock = await locks.acquire(resource, { agentId: 'a' })
+    const transaction = await begin()
+    await assertHeld(transaction, lock, options)
+    const released = lock.release()
+    let isServed = false
+    const served = others.acquire(`${resource}/other`, { agentId: 'b' }).finally(() => (isServed = true))
+    const waits: unknown[] = []
+    await until('the other is served', async () => {
+      waits.push(...(await server.run(`SELECT query FROM pg_stat_activity WHERE wait_event = 'transactionid'`)))
+      return isServed
+    })
+    expect(waits).toEqual([])
+    await (await served).release()
+    await transaction.query('COMMIT')
+    expect(await released).toBe(true)
+    await others.close()
   })
 
   test('works in a transaction of postgres.js, and over a lock on a tree', async () => {

@@ -8,7 +8,7 @@ const run = promisify(execFile)
 const PROGRAM = join(import.meta.dirname, 'race-program.ts')
 
 describe('writers whose steps come in any order', () => {
-  test('lose no update and let nobody in too late', { timeout: 120_000 }, async () => {
+  test('lose no update and let nobody in too late', { timeout: 300_000 }, async () => {
     const seeds = Array.from({ length: 4 }, (_, at) => 1 + at * 100)
     for (const seed of seeds) {
       const { stdout } = await run(process.execPath, [PROGRAM, temporaryFolder(), String(seed), '100'])

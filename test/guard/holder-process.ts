@@ -1,8 +1,8 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
 import type { Duration } from '../../src/core/time/duration.ts'
+import { forkForTest } from '../support/processes.ts'
 
 /** What a holder is told to do. */
 export type HolderTask =
@@ -15,16 +15,6 @@ export type HolderReport =
   | { readonly said: 'done'; readonly outcome: string; readonly isHeld: boolean }
 
 const PROGRAM = join(import.meta.dirname, 'holder-program.ts')
-const started: ChildProcess[] = []
-
-afterEach(async () => {
-  for (const child of started.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
-  }
-})
 
 /** Another process that locks, reads, and when it is told writes. */
 export class HolderProcess {
@@ -32,8 +22,7 @@ export class HolderProcess {
   readonly #reports: HolderReport[] = []
 
   constructor(file: string, kind: string, address: string) {
-    this.#child = fork(PROGRAM, [file, kind, address], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    started.push(this.#child)
+    this.#child = forkForTest(PROGRAM, [file, kind, address])
     this.#child.on('message', (report) => this.#reports.push(report as HolderReport))
   }
 

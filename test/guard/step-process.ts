@@ -1,8 +1,8 @@
-import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach } from 'vitest'
+import { forkForTest } from '../support/processes.ts'
 
 /** How an update ended, and the calls that it made of the file system. */
 export interface Updated {
@@ -15,16 +15,6 @@ export interface Updated {
 export type Mishap = 'SIGSTOP' | 'SIGKILL' | 'half' | 'none'
 
 const PROGRAM = join(import.meta.dirname, 'step-program.ts')
-const started: ChildProcess[] = []
-
-afterEach(async () => {
-  for (const child of started.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
-  }
-})
 
 /** A process that appends a word to a guarded file. */
 export class StepProcess {
@@ -35,8 +25,7 @@ export class StepProcess {
   constructor(path: string, token: number, word: string, mishap: Mishap = 'none', before = 0, uid?: number) {
     const args = [path, String(token), word, mishap, String(before)]
     const user = uid === undefined ? {} : { uid, gid: uid }
-    this.#child = fork(PROGRAM, args, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'], ...user })
-    started.push(this.#child)
+    this.#child = forkForTest(PROGRAM, args, user)
     const child = this.#child
     this.#updated = new Promise((resolve) => {
       child.once('message', (message) => resolve(message as Updated))

@@ -78,14 +78,14 @@ class SideBySide {
 
   async #compare(batch: Batch): Promise<void> {
     this.#posts = new Map()
-    const confirmed = this.#confirmedBy(batch)
+    const acknowledged = this.#acknowledgedBy(batch)
     const answer = await this.#store.apply(batch)
     this.#answers.set(batch.session, answer)
     this.#note(batch.session, answer.messages)
     this.#player.learn(batch, answer)
     this.#naive.now = answer.now
     this.#naive.wallNow = answer.wallNow
-    const told = this.#naive.apply(batch, { confirmed, ...this.#orderOfPosts() })
+    const told = this.#naive.apply(batch, { ...acknowledged, ...this.#orderOfPosts() })
     await this.#expectSame(answer, told)
     const rows = rowsOf(this.#storage, answer.now)
     expectSafety(rows)
@@ -105,15 +105,15 @@ class SideBySide {
     return { granted: grants.map(({ id }) => id), refused: refused.map(({ id }) => id) }
   }
 
-  #confirmedBy({ session, acked, answered }: Batch): number[] {
-    // To a store that went back an acknowledgement says nothing.
-    if (answered > (this.#naive.lastBatch(session) ?? answered)) return []
+  #acknowledgedBy({ session, acked, received, answered }: Batch): Pick<Known, 'isMisled' | 'confirmed'> {
     const before = this.#acked.get(session) ?? 0
-    this.#acked.set(session, Math.max(before, acked))
     const messages = this.#player.actors.find((actor) => actor.session === session)?.messages ?? []
-    return messages.flatMap(({ type, id, number }) =>
-      type === 'granted' && number > before && number <= acked ? [id] : [],
-    )
+    const news = messages.filter(({ number }) => number > before && number <= acked)
+    const isMisled = news.some((message) => !received.includes(message))
+    // To a store that went back an acknowledgement says nothing.
+    if (isMisled || answered > (this.#naive.lastBatch(session) ?? answered)) return { isMisled, confirmed: [] }
+    this.#acked.set(session, Math.max(before, acked))
+    return { isMisled, confirmed: news.flatMap(({ type, id }) => (type === 'granted' ? [id] : [])) }
   }
 
   async #expectSame(answer: Answer, told: Told): Promise<void> {
@@ -147,6 +147,7 @@ class SideBySide {
       number: 1,
       epoch: null,
       acked: 0,
+      received: [],
       deadMs: 1000,
       floor: 0,
       answered: 0,

@@ -40,6 +40,8 @@ export interface Told {
 
 /** What the model is told of a batch besides the batch itself. */
 export interface Known {
+  /** It has received something else than was posted. */
+  readonly isMisled: boolean
   /** The granted requests whose messages it acknowledges. */
   readonly confirmed: readonly number[]
   /** Where the model leaves open who is first, in which order the store did it: grants of one step that do not conflict. */
@@ -81,7 +83,7 @@ export class NaiveTable {
   #events: string[] = []
   #messages = new Map<string, string[]>()
   #narrowed = new Set<string>()
-  #known: Known = { confirmed: [], granted: [], refused: [] }
+  #known: Known = { isMisled: false, confirmed: [], granted: [], refused: [] }
 
   apply(batch: Batch, known: Known): Told {
     this.#known = known
@@ -89,7 +91,7 @@ export class NaiveTable {
     this.#messages = new Map()
     this.#narrowed = new Set()
     const before = this.#sessions.get(batch.session)
-    const fresh = before === undefined || !this.#alive(before) || before.batch < batch.answered
+    const fresh = before === undefined || !this.#alive(before) || before.batch < batch.answered || known.isMisled
     const session = {
       birth: (before?.birth ?? 0) + (fresh ? 1 : 0),
       seenAt: this.now,

@@ -63,7 +63,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     }),
     weight: 3,
   },
-  { arbitrary: fc.record({ move: fc.constantFrom('repeat', 'late', 'forgotten'), actor }), weight: 3 },
+  { arbitrary: fc.record({ move: fc.constantFrom('repeat', 'late', 'forgotten', 'misled'), actor }), weight: 3 },
   {
     arbitrary: fc.record({
       move: fc.constant('advance' as const),
@@ -76,13 +76,45 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 /** Where most batches are one plain step, as the table's shortest way wants them, and something is often in its way. */
 const histories: fc.Arbitrary<History> = fc.array(move, { minLength: 10, maxLength: 60, size: 'max' })
 
-function ask(resourceId: string): Deed {
-  const claims: readonly Claim[] = [{ resourceId, mode: 'exclusive', scope: 'node' }]
+function ask(
+  resources: string | readonly string[],
+  change: { waitMs?: number | null; chain?: string | null } = {},
+): Deed {
+  const ids = typeof resources === 'string' ? [resources] : resources
+  const claims = ids.map((resourceId): Claim => ({ resourceId, mode: 'exclusive', scope: 'node' }))
   const plain = { chain: null, reentrant: false, holding: null, maxHoldMs: null }
-  return { do: 'acquire', claims, ttlMs: 1000, waitMs: null, ...plain }
+  return { do: 'acquire', claims, ttlMs: 1000, waitMs: null, ...plain, ...change }
 }
 
+const release = (picked: number): Deed => ({ do: 'release', pick: picked, expired: false })
 const send = (sender: number, step: Deed): Move => ({ move: 'batch', actor: sender, acks: true, deeds: [step] })
+
+/** Joins and releases along two lines, some of the latter too early or by somebody else, and little else. */
+const inLine: fc.Arbitrary<Move> = fc.oneof(
+  {
+    arbitrary: fc
+      .tuple(
+        actor,
+        fc.constantFrom('r:a/b', 'r:a/b', 'r:a/b', 'r:c'),
+        fc.record({
+          waitMs: fc.constantFrom(null, null, 1000),
+          chain: fc.constantFrom(null, null, null, 'c', 'd', 'e', 'f', 'g'),
+        }),
+      )
+      .map(([sender, resourceId, change]) => send(sender, ask(resourceId, change))),
+    weight: 40,
+  },
+  {
+    arbitrary: fc.tuple(actor, fc.nat({ max: 3 }), fc.nat({ max: 4 })).map(([sender, picked, acks]): Move => {
+      return { move: 'batch', actor: sender, acks: acks > 0, deeds: [release(picked)] }
+    }),
+    weight: 50,
+  },
+  { arbitrary: fc.constant({ move: 'advance', ms: 1 } as const), weight: 5 },
+  { arbitrary: move, weight: 4 },
+)
+
+const lines: fc.Arbitrary<History> = fc.array(inLine, { minLength: 20, maxLength: 80, size: 'max' })
 
 /** Whoever goes on alone meets the death of one who waits elsewhere. */
 const deathElsewhere: History = [
@@ -95,11 +127,35 @@ const deathElsewhere: History = [
   send(0, ask('r:d')),
 ]
 
+const heartbeat = (sender: number): Move => ({ move: 'batch', actor: sender, acks: true, deeds: [] })
+
+/** Whoever stands behind a request that has passed somebody does not pass him as well. */
+const passedOver: History = [
+  send(0, ask('r:a', { chain: 'c' })),
+  send(2, ask('r:b')),
+  send(1, ask(['r:a', 'r:b'])),
+  send(0, ask('r:b', { chain: 'c' })),
+  send(1, ask('r:b')),
+  send(2, release(3)),
+  heartbeat(0),
+  send(0, release(0)),
+  heartbeat(1),
+  send(0, release(5)),
+  heartbeat(1),
+]
+
 describe('the Redis store and the memory store agree', () => {
   test('where callers ask one after the other', { timeout: 600_000 }, async () => {
     await compareStores(contractStores.memory, contractStores.redis, {
       runs: 1,
       histories: [deathElsewhere, ...fc.sample(histories, runs)],
+    })
+  })
+
+  test('where they stand in line', { timeout: 600_000 }, async () => {
+    await compareStores(contractStores.memory, contractStores.redis, {
+      runs: 1,
+      histories: [passedOver, ...fc.sample(lines, runs)],
     })
   })
 })

@@ -1,16 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import type { LockStore } from '../../src/core/store.ts'
 import { sqliteStore, type SqliteStoreOptions } from '../../src/stores/sqlite/index.ts'
 import { Actor } from '../../src/testing/index.ts'
-import { LockProcess, type Starting } from './lock-processes.ts'
+import { LockFileProcess, type Starting } from './lock-file-process.ts'
 
 /** A folder for the lock files of one test, and whoever uses them; {@link LockFiles.dispose} ends them all. */
 export class LockFiles {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'))
   readonly #stores: LockStore[] = []
-  readonly #processes: LockProcess[] = []
+  readonly #processes: LockFileProcess[] = []
   readonly #afterwards: (() => void)[] = []
 
   path(name: string = 'locks.db'): string {
@@ -23,8 +24,8 @@ export class LockFiles {
     return store
   }
 
-  start(role: string, path: string = this.path(), starting: Starting = {}): LockProcess {
-    const started = new LockProcess(role, path, starting)
+  start(role: string, path: string = this.path(), starting: Starting = {}): LockFileProcess {
+    const started = new LockFileProcess(role, path, starting)
     this.#processes.push(started)
     return started
   }
@@ -45,4 +46,9 @@ export class LockFiles {
 /** A session of a store. */
 export function actor(store: LockStore, deadMs = 60_000): Actor {
   return new Actor({ name: 'tester', store, deadMs, tell: () => undefined })
+}
+
+/** What an error of a store that cannot be used matches. */
+export function unavailable(message: RegExp): object {
+  return { code: 'UNAVAILABLE', message: expect.stringMatching(message) as string }
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork, type ForkOptions, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,13 @@ afterEach(async () => {
   )
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
 })
+
+/** A TypeScript program that the test talks to, and that ends with it. */
+export function forkForTest(program: string, args: readonly string[], options: ForkOptions = {}): ChildProcess {
+  const child = fork(program, args, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'], ...options })
+  started.push(child)
+  return child
+}
 
 /** A folder of its own, gone after the test. */
 export function temporaryFolder(): string {
@@ -78,9 +85,7 @@ export class LockProcess {
   /** Starts one on the store of a URL. */
   static async start(store: string): Promise<LockProcess> {
     const script = join(import.meta.dirname, '../e2e/lock-process.ts')
-    const child = fork(script, [store], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    started.push(child)
-    const process = new LockProcess(child)
+    const process = new LockProcess(forkForTest(script, [store]))
     await process.call('connect')
     return process
   }

@@ -19,21 +19,40 @@ export interface Migration {
   finish(): Promise<void>
 }
 
-/** A Cluster of three primaries. */
-export class RedisCluster {
-  readonly servers: readonly RedisServer[]
+/** How a Cluster is set up. */
+export interface RedisClusterOptions extends RedisServerOptions {
+  /** How many servers follow each primary. Default 0. */
+  readonly replicas?: number
+}
 
-  private constructor(servers: readonly RedisServer[]) {
+/** A Cluster of three primaries, and of those that follow them. */
+export class RedisCluster {
+  /** The primaries, as it begins. */
+  readonly servers: readonly RedisServer[]
+  /** Those that follow: one for each primary in the order of these, then a second for each, and so on. */
+  readonly replicas: readonly RedisServer[]
+
+  private constructor(servers: readonly RedisServer[], replicas: readonly RedisServer[]) {
     this.servers = servers
+    this.replicas = replicas
   }
 
-  /** Starts it. Resolves once every server knows the others and all slots are served. */
-  static async start(options: RedisServerOptions = {}): Promise<RedisCluster> {
-    const servers = await Promise.all(Array.from({ length: PRIMARIES }, () => startMember(options)))
-    const cluster = new RedisCluster(servers)
+  /** Starts it. Resolves once every server knows the others, all slots are served, and whoever follows has it all. */
+  static async start({ replicas = 0, ...options }: RedisClusterOptions = {}): Promise<RedisCluster> {
+    const members = Array.from({ length: PRIMARIES * (1 + replicas) }, () => startMember(options))
+    const servers = await Promise.all(members)
+    const cluster = new RedisCluster(servers.slice(0, PRIMARIES), servers.slice(PRIMARIES))
     await cluster.#form()
     await until('the Cluster is formed', () => cluster.#isFormed(), DEADLINE_MS)
+    await cluster.#follow()
     return cluster
+  }
+
+  /** The server that follows a primary. */
+  replicaOf(primary: RedisServer): RedisServer {
+    const replica = this.replicas[this.servers.indexOf(primary)]
+    if (replica === undefined) throw new Error('Nobody follows this server.')
+    return replica
   }
 
   /** Where a client may begin. */
@@ -47,7 +66,7 @@ export class RedisCluster {
 
   /** The server that has a slot, as that server sees it itself. */
   async ownerOf(slot: number): Promise<RedisServer> {
-    for (const server of this.servers) {
+    for (const server of this.#everyone) {
       const ranges = (await server.command('CLUSTER', 'SLOTS')) as readonly (readonly RespValue[])[]
       const range = ranges.find(([first, last]) => Number(first) <= slot && slot <= Number(last))
       const node = range?.[2]
@@ -92,7 +111,11 @@ export class RedisCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop()))
+    await Promise.all(this.#everyone.map((server) => server.stop()))
+  }
+
+  get #everyone(): readonly RedisServer[] {
+    return [...this.servers, ...this.replicas]
   }
 
   async #form(): Promise<void> {
@@ -102,8 +125,8 @@ export class RedisCluster {
       await server.command('CLUSTER', 'SET-CONFIG-EPOCH', index + 1)
       await server.command('CLUSTER', 'ADDSLOTSRANGE', index * share, last)
     }
-    for (const server of this.servers) {
-      for (const other of this.servers) {
+    for (const server of this.#everyone) {
+      for (const other of this.#everyone) {
         if (other === server) continue
         const [busPort] = /\d+$/.exec(String((await configOf(other, 'cluster-port'))[1])) ?? []
         await server.command('CLUSTER', 'MEET', '127.0.0.1', other.port, busPort ?? '')
@@ -111,11 +134,26 @@ export class RedisCluster {
     }
   }
 
+  async #follow(): Promise<void> {
+    for (const [index, replica] of this.replicas.entries()) {
+      const primary = this.servers[index % PRIMARIES]
+      if (primary !== undefined) await replica.command('CLUSTER', 'REPLICATE', await idOf(primary))
+    }
+    const isUp = async (replica: RedisServer): Promise<boolean> => {
+      return (await replica.info('replication')).get('master_link_status') === 'up'
+    }
+    await until(
+      'everybody follows',
+      async () => (await Promise.all(this.replicas.map(isUp))).every(Boolean),
+      DEADLINE_MS,
+    )
+  }
+
   async #isFormed(): Promise<boolean> {
-    for (const server of this.servers) {
+    for (const server of this.#everyone) {
       const fields = fieldsOf(String(await server.command('CLUSTER', 'INFO')))
       if (fields.get('cluster_state') !== 'ok' || fields.get('cluster_slots_ok') !== String(SLOTS)) return false
-      if (fields.get('cluster_known_nodes') !== String(PRIMARIES)) return false
+      if (fields.get('cluster_known_nodes') !== String(this.#everyone.length)) return false
     }
     return true
   }

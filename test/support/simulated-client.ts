@@ -89,6 +89,7 @@ export class World {
       number: 1,
       epoch: null,
       acked: 0,
+      received: [],
       deadMs: 6_000,
       floor: 0,
       answered: 0,

@@ -2,19 +2,25 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll } from 'vitest'
-import { RespReader, type RespValue } from './resp.ts'
 
 /** From a client to its server, or back. */
 export type Direction = 'requests' | 'replies'
 
-const started = new Set<TcpProxy>()
+/** What goes through as a whole, or not at all. */
+export interface Piece {
+  readonly raw: Buffer
+  /** What it says, where the proxy understands it. */
+  readonly value?: unknown
+}
+
+const started = new Set<AsyncDisposable>()
 
 /** Ends what the test file has started. */
 afterAll(async () => {
-  await Promise.all([...started].map((each) => each.stop()))
+  await Promise.all([...started].map((each) => each[Symbol.asyncDispose]()))
 })
 
-/** Stands between the clients and one Redis server, and does what networks do. */
+/** Stands between the clients and one server of any protocol, and does what networks do. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server
   readonly #links = new Set<Link>()
@@ -25,35 +31,21 @@ export class TcpProxy implements AsyncDisposable {
   delayMs = 0
   /** How much comes through in a second, in either direction, on each connection. */
   bytesPerSecond: number = Infinity
-  /** Whether messages of channels are left out; everything else comes through. */
-  dropsPushes = false
-  /** How many messages of channels were left out. */
-  pushesDropped = 0
-  /** The commands whose reply is lost: see {@link TcpProxy.loseReplyTo}. */
-  #losing: { readonly commands: readonly string[]; readonly done: () => void } | undefined
 
-  private constructor(server: Server, targetPort: number) {
+  protected constructor(server: Server, targetPort: number) {
     this.#server = server
     this.#targetPort = targetPort
     server.on('connection', (client) => this.#link(client))
+    started.add(this)
   }
 
   static async start(targetPort: number): Promise<TcpProxy> {
-    const server = createServer()
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const proxy = new TcpProxy(server, targetPort)
-    started.add(proxy)
-    return proxy
+    return new TcpProxy(await listening(), targetPort)
   }
 
   get port(): number {
     const address = this.#server.address()
     return typeof address === 'object' && address !== null ? address.port : 0
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${this.port}`
   }
 
   get connections(): number {
@@ -67,13 +59,18 @@ export class TcpProxy implements AsyncDisposable {
 
   /** Breaks every connection there is; new ones are let through. */
   reset(): void {
-    for (const link of this.#links) link.end()
+    for (const link of this.#links) link.break()
   }
 
   /** Breaks every connection, and refuses new ones until {@link heal}. */
   cut(): void {
     this.#refuses = true
     this.reset()
+  }
+
+  /** All connections of now go silent, as when a firewall has forgotten them; new ones work. */
+  silence(): void {
+    for (const link of this.#links) link.isSilent = true
   }
 
   /** What is sent that way disappears, and nobody is told: connections stay open and are silent, new ones too. */
@@ -89,18 +86,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#swallowed.clear()
     this.delayMs = 0
     this.bytesPerSecond = Infinity
-    this.dropsPushes = false
-    for (const link of this.#links) if (link.hasLost) link.end()
-  }
-
-  /**
-   * The next time that a client sends one of these commands it reaches the server, and the connection breaks instead of
-   * the reply. Resolves once that has happened.
-   */
-  loseReplyTo(...commands: readonly string[]): Promise<void> {
-    return new Promise((done) => {
-      this.#losing = { commands, done }
-    })
+    for (const link of this.#links) if (link.hasLost) link.break()
   }
 
   async stop(): Promise<void> {
@@ -115,105 +101,104 @@ export class TcpProxy implements AsyncDisposable {
     return this.stop()
   }
 
+  /** Cuts one direction of one connection into what goes through as a whole. */
+  protected cutter(_direction: Direction): (chunk: Buffer) => readonly Piece[] {
+    return (raw) => [{ raw }]
+  }
+
+  /** Whether it goes through, now that its time has come. */
+  protected passes(_link: Link, _direction: Direction, _piece: Piece): boolean {
+    return true
+  }
+
+  protected ended(link: Link): void {
+    this.#links.delete(link)
+  }
+
   #link(client: Socket): void {
     if (this.#refuses) return void client.resetAndDestroy()
-    const link = new Link(client, connect({ host: '127.0.0.1', port: this.#targetPort, noDelay: true }), {
-      isSwallowed: (direction) => this.#swallowed.has(direction),
-      pace: async (bytes) => {
-        if (this.delayMs > 0) await sleep(this.delayMs)
-        if (this.bytesPerSecond !== Infinity) await sleep((bytes * 1000) / this.bytesPerSecond)
-      },
-      isDropped: (reply) => this.#drops(reply),
-      isLost: (request) => this.#loses(request),
-      onEnd: () => void this.#links.delete(link),
+    const server = connect({ host: '127.0.0.1', port: this.#targetPort, noDelay: true })
+    const link: Link = new Link(client, server, {
+      cutter: (direction) => this.cutter(direction),
+      passes: (direction, piece) => this.#passes(link, direction, piece),
+      onEnd: () => this.ended(link),
     })
     this.#links.add(link)
   }
 
-  #drops(reply: RespValue): boolean {
-    if (!this.dropsPushes || !isMessage(reply)) return false
-    this.pushesDropped += 1
-    return true
-  }
-
-  #loses(request: RespValue): (() => void) | undefined {
-    const losing = this.#losing
-    if (losing === undefined || !Array.isArray(request)) return undefined
-    const [command]: readonly RespValue[] = request
-    if (!losing.commands.includes(String(command).toUpperCase())) return undefined
-    this.#losing = undefined
-    return losing.done
+  async #passes(link: Link, direction: Direction, piece: Piece): Promise<boolean> {
+    if (this.delayMs > 0) await sleep(this.delayMs)
+    if (this.bytesPerSecond !== Infinity) await sleep((piece.raw.length * 1000) / this.bytesPerSecond)
+    if (link.hasEnded || !this.passes(link, direction, piece)) return false
+    if (!link.isSilent && !this.#swallowed.has(direction)) return true
+    link.hasLost = true
+    return false
   }
 }
 
-/** Whether it is a message of a channel, rather than a reply or the confirmation of a subscription. */
-function isMessage(reply: RespValue): boolean {
-  return Array.isArray(reply) && (reply[0] === 'message' || reply[0] === 'smessage' || reply[0] === 'pmessage')
+/** A server of TCP on a port that the system has chosen. */
+export async function listening(): Promise<Server> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return server
 }
 
 interface Rules {
-  readonly isSwallowed: (direction: Direction) => boolean
-  readonly pace: (bytes: number) => Promise<void>
-  readonly isDropped: (reply: RespValue) => boolean
-  /** Whom to tell that the reply to this request was lost, if it is to be. */
-  readonly isLost: (request: RespValue) => (() => void) | undefined
+  readonly cutter: (direction: Direction) => (chunk: Buffer) => readonly Piece[]
+  readonly passes: (direction: Direction, piece: Piece) => Promise<boolean>
   readonly onEnd: () => void
 }
 
 /** One client's connection through the proxy. */
-class Link {
+export class Link {
   readonly #client: Socket
   readonly #server: Socket
   readonly #rules: Rules
-  /** Set from when a request is on its way whose reply is not to arrive. */
-  #onLost: (() => void) | undefined
+  /** Nothing comes through any more, though both sides believe in it. */
+  isSilent = false
   /** Something has disappeared from it. */
   hasLost = false
-  #ended = false
+  #hasEnded = false
 
   constructor(client: Socket, server: Socket, rules: Rules) {
     this.#client = client
     this.#server = server
     this.#rules = rules
     client.setNoDelay(true)
-    for (const socket of [client, server]) {
-      socket.on('error', () => this.end())
-      socket.on('close', () => this.end())
-    }
-    this.#forward('requests', client, server, (value) => {
-      this.#onLost ??= rules.isLost(value)
-      return true
-    })
-    this.#forward('replies', server, client, (value) => {
-      if (rules.isDropped(value)) return false
-      if (this.#onLost === undefined) return true
-      this.end()
-      return false
-    })
+    this.#forward('requests', client, server)
+    this.#forward('replies', server, client)
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded
   }
 
   /** Breaks it, on both sides. */
-  end(): void {
-    if (this.#ended) return
-    this.#ended = true
-    this.#client.resetAndDestroy()
-    this.#server.resetAndDestroy()
-    this.#rules.onEnd()
-    this.#onLost?.()
+  break(): void {
+    this.#end((socket) => socket.resetAndDestroy())
   }
 
-  #forward(direction: Direction, from: Socket, to: Socket, passes: (value: RespValue) => boolean): void {
-    const reader = new RespReader()
+  #end(close: (socket: Socket) => void): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    close(this.#client)
+    close(this.#server)
+    this.#rules.onEnd()
+  }
+
+  #forward(direction: Direction, from: Socket, to: Socket): void {
+    const cut = this.#rules.cutter(direction)
     // One after the other, whatever each of them takes.
     let before: Promise<void> = Promise.resolve()
-    const pass = async (raw: Buffer, value: RespValue): Promise<void> => {
-      await this.#rules.pace(raw.length)
-      if (this.#ended || !passes(value)) return
-      if (this.#rules.isSwallowed(direction)) this.hasLost = true
-      else to.write(raw)
+    const pass = async (piece: Piece): Promise<void> => {
+      if ((await this.#rules.passes(direction, piece)) && !this.#hasEnded) to.write(piece.raw)
     }
     from.on('data', (chunk: Buffer) => {
-      for (const { raw, value } of reader.read(chunk)) before = before.then(() => pass(raw, value))
+      for (const piece of cut(chunk)) before = before.then(() => pass(piece))
     })
+    from.on('error', () => this.break())
+    // What was said last arrives before the end does.
+    from.on('close', () => void before.then(() => this.#end((socket) => socket.destroySoon())))
   }
 }

@@ -1,5 +1,5 @@
-import { ByteProxy } from '../support/byte-proxy.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
+import { TcpProxy } from '../support/tcp-proxy.ts'
 import { type Fault, type FaultKind, rest } from './fault.ts'
 import type { Ground } from './ground.ts'
 
@@ -8,7 +8,7 @@ const OUTAGE_MS = 1_500
 /** One server and a proxy before it. What it has committed it keeps. */
 export async function postgresGround(): Promise<Ground> {
   const server = await PostgresServer.start()
-  const proxy = await ByteProxy.start(server.port)
+  const proxy = await TcpProxy.start(server.port)
   return {
     description: 'Postgres, one server, synchronous commits',
     workerUrl: `postgres://postgres@127.0.0.1:${proxy.port}/postgres`,
@@ -37,7 +37,7 @@ export async function postgresGround(): Promise<Ground> {
       }),
     ],
     stop: async () => {
-      await proxy.dispose()
+      await proxy.stop()
       await server.dispose()
     },
   }

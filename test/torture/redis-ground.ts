@@ -1,5 +1,5 @@
+import { RedisProxy } from '../support/redis-proxy.ts'
 import { RedisServer } from '../support/redis-server.ts'
-import { TcpProxy } from '../support/tcp-proxy.ts'
 import { type Fault, type FaultKind, rest, type Scene } from './fault.ts'
 import type { Ground } from './ground.ts'
 
@@ -9,7 +9,7 @@ const OUTAGE_MS = 1_500
 /** One server and a proxy before it; with an append-only file it forgets nothing. */
 export async function redisGround(isDurable: boolean): Promise<Ground> {
   const server = await RedisServer.start(isDurable ? { appendFsync: 'always' } : {})
-  const proxy = await TcpProxy.start(server.port)
+  const proxy = await RedisProxy.start(server.port)
   return {
     description: `Redis, one server, ${isDurable ? 'append-only file, fsync always' : 'in memory only'}`,
     workerUrl: proxy.url,
@@ -65,7 +65,7 @@ function connectionFaults(server: RedisServer): readonly Fault[] {
   return [kill('normal', 'kill the connections of commands'), kill('pubsub', 'kill the connections of pushes')]
 }
 
-function networkFaults(proxy: TcpProxy): readonly Fault[] {
+function networkFaults(proxy: RedisProxy): readonly Fault[] {
   const forAWhile = (
     kind: FaultKind,
     name: string,

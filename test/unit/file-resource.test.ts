@@ -4,9 +4,10 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { fileResource, type FileResourceOptions, workingTreeOf } from '../../src/core/resource/file-resource.ts'
+import { fileResource, type FileResourceOptions } from '../../src/core/resource/file-resource.ts'
 import { caseOnDisk, realPath } from '../../src/core/resource/real-path.ts'
 import { parseResource } from '../../src/core/resource/resource.ts'
+import { repositoryOf, workingTreeOf } from '../../src/core/resource/working-tree.ts'
 
 let base = ''
 let tree = ''
@@ -212,6 +213,23 @@ describe('a working tree', () => {
     git(outer, 'worktree', 'add', '--quiet', join(base, 'linked'))
     git(join(base, 'linked'), 'submodule', '--quiet', 'update', '--init')
     expect(fileResource(join(base, 'linked/lib/src/main.ts'))).toBe('file:@linked/lib/src/main.ts')
+    for (const of of ['outer', 'outer/lib', 'linked', 'linked/lib']) {
+      expect(repositoryOf(join(base, of))).toBe(join(outer, '.git'))
+    }
+  })
+
+  test.each(['modules/one', 'worktrees', 'worktrees/one'])('in %s is what it would be elsewhere', (path) => {
+    const folder = join(base, 'apart', path)
+    mkdirSync(folder, { recursive: true })
+    git(folder, 'init', '--quiet')
+    expect(fileResource(join(folder, 'main.ts'))).toBe('file:main.ts')
+    expect(repositoryOf(folder)).toBe(join(folder, '.git'))
+  })
+
+  test('that is linked keeps its name where the repository is out of sight, as in a container', () => {
+    mkdirSync(join(base, 'mounted'))
+    writeFileSync(join(base, 'mounted/.git'), 'gitdir: /absent/.git/worktrees/one\n')
+    expect(fileResource(join(base, 'mounted/main.ts'))).toBe('file:@one/main.ts')
   })
 })
 

@@ -186,9 +186,13 @@ describe('acquire', () => {
     expect(await locks.isLocked('x')).toBe(false)
   })
 
-  test.for([undefined, null, 5, 'agent'])('refuses %o for its options', async (options) => {
-    const error = await failure(() => manager().acquire('x', options as unknown as AcquireOptions))
-    expect(error).toMatchObject({ code: 'INVALID' })
+  test.for([undefined, null, 5, 'agent'])('refuses %o for its options, and says what it needs', async (options) => {
+    const locks = manager()
+    const wrong = options as unknown as AcquireOptions
+    for (const call of [() => locks.acquire('x', wrong), () => locks.tryAcquire('x', wrong)]) {
+      const error = await failure(call)
+      expect(error).toMatchObject({ code: 'INVALID', message: expect.stringMatching(/give at least \{ agentId: /) })
+    }
   })
 
   test.for([[[]], [''], [':x'], ['file:../x'], ['file:/x'], [5], [{ id: 'x' }], [{ resourceId: 'x', level: 1 }]])(

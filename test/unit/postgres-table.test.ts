@@ -1,8 +1,8 @@
 import { Pool } from 'pg'
 import { describe, expect, test, vi } from 'vitest'
-import { parseClaims } from '../../src/core/resource/resource.ts'
-import type { AcquireStep, Answer, LockStore, Message, Step } from '../../src/core/store.ts'
+import type { LockStore, Message, Step } from '../../src/core/store.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
+import { Actor } from '../../src/testing/actor.ts'
 import { freshNamespace, sharedPostgres } from '../support/postgres-store.ts'
 
 /** What people may write that Postgres would not take as text, or would take for something else. */
@@ -20,43 +20,8 @@ const AWKWARD = [
   '𝒳',
 ]
 
-/** One session of a store. */
-class Actor {
-  readonly id: string
-  readonly #store: LockStore
-  #number = 0
-  #tokens = 0
-
-  constructor(store: LockStore, id: string) {
-    this.#store = store
-    this.id = id
-  }
-
-  ask(resource: string, change: Partial<AcquireStep> = {}): AcquireStep {
-    this.#tokens += 1
-    return {
-      type: 'acquire',
-      token: `${this.id}-${this.#tokens}`,
-      agentId: this.id,
-      claims: parseClaims(resource, 'exclusive'),
-      ttlMs: 60_000,
-      waitMs: null,
-      chain: null,
-      reentrant: false,
-      holding: null,
-      reason: null,
-      metadata: null,
-      maxHoldMs: null,
-      ...change,
-    }
-  }
-
-  send(steps: readonly Step[]): Promise<Answer> {
-    this.#number += 1
-    const answered = this.#number - 1
-    const head = { session: this.id, number: this.#number, epoch: null, acked: 0, deadMs: 60_000, floor: 0 }
-    return this.#store.apply({ ...head, answered, lastId: 0, steps })
-  }
+function actorOf(store: LockStore, name: string): Actor {
+  return new Actor({ name, store, deadMs: 60_000, tell: () => {} })
 }
 
 async function open(): Promise<LockStore> {
@@ -67,18 +32,18 @@ async function open(): Promise<LockStore> {
 describe('text', () => {
   test.each(AWKWARD)('%j comes back as it was written, wherever it may stand', async (text) => {
     const store = await open()
-    const actor = new Actor(store, 'a')
+    const actor = actorOf(store, 'a')
     const { outcomes: start } = await actor.send([{ type: 'readEvents', since: null, limit: 1 }])
     const since = start?.[0]?.type === 'events' ? start[0].cursor : null
     const said = { agentId: text, reason: text, metadata: JSON.stringify({ text }), chain: text, token: text }
-    const asking = actor.ask('file:x', said)
+    const asking = actor.asking('file:x', said)
     const list: Step = { type: 'list', prefix: '', agentId: text, minAgeMs: 0, after: null }
-    const { outcomes } = await actor.send([asking, list, actor.ask('file:x', said)])
+    const { outcomes } = await actor.send([asking, list, actor.asking('file:x', said)])
     const told = { agentId: text, reason: text, metadata: said.metadata }
     expect(outcomes?.[1]).toMatchObject({ leases: [told] })
     expect(outcomes?.[2]).toMatchObject({ type: 'deadlock', cycle: [{ agentId: text }, { agentId: text }] })
     const force: Step = { type: 'force', resourceId: 'file:x', scope: 'node', fence: null, by: text, reason: text }
-    const answer = await actor.send([force, actor.ask('file:x')])
+    const answer = await actor.send([force, actor.asking('file:x')])
     expect(answer.messages).toMatchObject([{ type: 'lost', loss: { kind: 'forced', by: text, reason: text } }])
     expect(answer.outcomes?.[1]).toMatchObject({ previous: [{ agentId: text, reason: text }] })
     const read = await actor.send([{ type: 'readEvents', since, limit: 10 }])
@@ -101,12 +66,12 @@ describe('isolation', () => {
       const namespace = freshNamespace()
       const driver = postgresStore(pool)
       const stores = await Promise.all(Array.from({ length: 8 }, () => driver.open(namespace)))
-      const actors = stores.map((store, index) => new Actor(store, `actor-${index}`))
+      const actors = stores.map((store, index) => actorOf(store, `actor-${index}`))
       const fences: number[] = []
       let held = 0
       const work = async (actor: Actor): Promise<void> => {
         for (let done = 0; done < 20;) {
-          const asking = actor.ask("file:it's", { waitMs: 0 })
+          const asking = actor.asking("file:it's", { waitMs: 0 })
           const { outcomes } = await actor.send([asking])
           const [outcome] = outcomes ?? []
           if (outcome?.type !== 'granted') continue
@@ -133,17 +98,16 @@ describe('pushes', () => {
     const driver = postgresStore(pool)
     const namespace = freshNamespace()
     const [holding, waiting] = [await driver.open(namespace), await driver.open(namespace)]
-    const holder = new Actor(holding, 'holder')
-    const waiter = new Actor(waiting, 'waiter')
+    const holder = actorOf(holding, 'holder')
+    const waiter = actorOf(waiting, 'waiter')
     const onMessages = vi.fn<(messages: readonly Message[]) => void>()
     const onInterruption = vi.fn<() => void>()
-    const subscription = await waiting.subscribe(waiter.id, { onMessages, onInterruption })
+    const subscription = await waiting.subscribe(waiter.session, { onMessages, onInterruption })
     const resources = Array.from({ length: 100 }, (_, index) => `file:${index}`)
-    const claims = parseClaims(resources, 'exclusive')
     const reason = 'x'.repeat(500)
-    const first = holder.ask('file:0', { claims, reason })
+    const first = holder.asking(resources, { reason })
     const { outcomes } = await holder.send([first])
-    await waiter.send([waiter.ask('file:0', { claims })])
+    await waiter.send([waiter.asking(resources)])
     const [granted] = outcomes ?? []
     if (granted?.type !== 'granted') throw new Error('nobody held it')
     onInterruption.mockClear()
@@ -161,8 +125,9 @@ describe('pushes', () => {
 describe('namespaces', () => {
   test('share tables and nothing else', async () => {
     const [one, other] = [await open(), await open()]
-    const [a, b] = [new Actor(one, 'same'), new Actor(other, 'same')]
-    const answers = [await a.send([a.ask('file:x')]), await b.send([b.ask('file:x')])]
+    const [a, b] = [actorOf(one, 'a'), actorOf(other, 'b')]
+    const same = [a.asking('file:x')]
+    const answers = [await a.send(same), await b.send(same, { session: a.session })]
     expect(answers.map(({ outcomes }) => outcomes?.[0])).toMatchObject([
       { type: 'granted', id: 1 },
       { type: 'granted', id: 1 },
@@ -173,13 +138,30 @@ describe('namespaces', () => {
   })
 })
 
+describe('the log', () => {
+  test('keeps few more rows than it has to, also where every batch is a lone step', async () => {
+    const { pool } = await sharedPostgres()
+    const namespace = freshNamespace()
+    const store = await postgresStore(pool, { limits: { events: 8 } }).open(namespace)
+    const actor = actorOf(store, 'a')
+    for (let pair = 0; pair < 20; pair += 1) await actor.release(await actor.acquire('file:x'))
+    const { rows } = await pool.query<{ count: number }>(
+      'SELECT count(*)::int FROM holdfast.log l JOIN holdfast.namespaces n ON n.id = l.ns WHERE n.name = $1',
+      [namespace],
+    )
+    expect(rows[0]?.count).toBeGreaterThanOrEqual(8)
+    expect(rows[0]?.count).toBeLessThan(12)
+    await store.close()
+  })
+})
+
 describe('previous holders', () => {
   test('beyond the limit exactly the oldest are forgotten, in whichever order resources come again', async () => {
     const { pool } = await sharedPostgres()
     const store = await postgresStore(pool, { limits: { previous: 3 } }).open(freshNamespace())
-    const actor = new Actor(store, 'a')
+    const actor = actorOf(store, 'a')
     const hold = async (name: string): Promise<void> => {
-      const asking = actor.ask(`file:${name}`)
+      const asking = actor.asking(`file:${name}`)
       const [outcome] = (await actor.send([asking])).outcomes ?? []
       if (outcome?.type !== 'granted') throw new Error(`${name} was not free`)
       await actor.send([{ type: 'release', id: outcome.id, token: asking.token, expired: false }])

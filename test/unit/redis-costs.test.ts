@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { parseClaims, type ResourceInput } from '../../src/core/resource/resource.ts'
-import type { AcquireStep, Answer, RequestRef, Step } from '../../src/core/store.ts'
+import type { Answer, Batch } from '../../src/core/store.ts'
 import type { RedisStore } from '../../src/stores/redis/store.ts'
+import { CostBench, lineCosts, type Measured, release, usualCosts } from '../support/cost-bench.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { openRedisTable } from '../support/redis-table.ts'
 
@@ -16,13 +16,11 @@ beforeAll(async () => {
 })
 
 /** A namespace on a server of its own, where it is counted which commands a batch executes. */
-class Bench {
+class Bench extends CostBench<number> {
   readonly #store: RedisStore
-  readonly #numbers = new Map<string, number>()
-  readonly #acked = new Map<string, number>()
-  #tokens = 0
 
   private constructor(store: RedisStore) {
+    super()
     this.#store = store
   }
 
@@ -33,59 +31,14 @@ class Bench {
     return bench
   }
 
-  ask(resources: ResourceInput | readonly ResourceInput[], change: Partial<AcquireStep> = {}): AcquireStep {
-    this.#tokens += 1
-    return {
-      type: 'acquire',
-      token: `t${this.#tokens}`,
-      agentId: 'a',
-      claims: parseClaims(resources, 'exclusive'),
-      ttlMs: 3_600_000,
-      waitMs: null,
-      chain: null,
-      reentrant: false,
-      holding: null,
-      reason: null,
-      metadata: null,
-      maxHoldMs: null,
-      ...change,
-    }
+  protected override apply(batch: Batch): Promise<Answer> {
+    return this.#store.apply(batch)
   }
 
-  async send(session: string, steps: readonly Step[] = []): Promise<Answer> {
-    const number = (this.#numbers.get(session) ?? 0) + 1
-    this.#numbers.set(session, number)
-    const acked = this.#acked.get(session) ?? 0
-    const known = { epoch: null, acked, deadMs: 3_600_000, floor: 0, answered: 0, lastId: 0 }
-    const answer = await this.#store.apply({ session, number, ...known, steps })
-    this.#acked.set(session, answer.messages.at(-1)?.number ?? acked)
-    return answer
-  }
-
-  /** How many commands these steps execute in a batch of their own. */
-  async cost(session: string, steps: readonly Step[] = []): Promise<number> {
+  protected override async measure(batch: Batch): Promise<Measured<number>> {
     const before = await commands()
-    await this.send(session, steps)
-    return (await commands()) - before
-  }
-
-  /** Takes a resource, or stands in line for it. */
-  async take(session: string, step: AcquireStep): Promise<RequestRef> {
-    const [outcome] = (await this.send(session, [step])).outcomes ?? []
-    if (outcome?.type !== 'granted' && outcome?.type !== 'waiting') throw new Error('nothing was taken')
-    return { id: outcome.id, token: step.token }
-  }
-
-  /** Sends many requests, five hundred to a batch. */
-  async crowd(session: string, count: number, make: (index: number) => AcquireStep): Promise<void> {
-    for (let sent = 0; sent < count; sent += 500) {
-      const size = Math.min(500, count - sent)
-      await this.send(
-        session,
-        Array.from({ length: size }, (_, index) => make(sent + index)),
-      )
-    }
-    while ((await this.send(session)).messages.length > 0);
+    const answer = await this.apply(batch)
+    return { cost: (await commands()) - before, answer }
   }
 }
 
@@ -94,8 +47,6 @@ async function commands(): Promise<number> {
   for (const [name, calls] of await server.calls()) if (!OUTER.has(name)) sum += calls
   return sum
 }
-
-const release = (ref: RequestRef): Step => ({ type: 'release', expired: false, ...ref })
 
 describe('in commands that the server executes', () => {
   test('a lone acquire and a lone release take less than ten', async () => {
@@ -129,24 +80,17 @@ describe('in commands that the server executes', () => {
     expect(await bench.cost('a')).toBe(3)
   })
 
-  test(
-    'a hand-over and a heartbeat in line take the same with any number of waiters',
-    { timeout: 60_000 },
-    async () => {
-      const costs: number[][] = []
-      for (const waiters of [10, 1_000, 10_000]) {
-        const bench = await Bench.open()
-        const lock = await bench.take('a', bench.ask('file:x'))
-        await bench.crowd('b', waiters, () => bench.ask('file:x'))
-        costs.push([
-          await bench.cost('c', [bench.ask('file:x')]),
-          await bench.cost('b'),
-          await bench.cost('a', [release(lock)]),
-        ])
-      }
-      expect(costs[0]?.[2]).toBeLessThanOrEqual(24)
-      expect(costs[1]).toEqual(costs[0])
-      expect(costs[2]).toEqual(costs[0])
+  test('what is done with a line takes the same with any number of waiters', { timeout: 60_000 }, async () => {
+    const few = await lineCosts(await Bench.open(), 10)
+    expect(few).toMatchObject({ join: 8, 'hand over': 19 })
+    for (const waiters of [1_000, 10_000]) expect(await lineCosts(await Bench.open(), waiters)).toEqual(few)
+  })
+
+  test.each([false, true])(
+    'the usual steps take the same whatever else is locked, with trees: %s',
+    async (hasTrees) => {
+      const few = await usualCosts(await Bench.open(), 10, hasTrees)
+      expect(await usualCosts(await Bench.open(), 5_000, hasTrees)).toEqual(few)
     },
   )
 

@@ -6,7 +6,7 @@ import { lockTable } from '../../src/stores/redis/script.ts'
 import type { RedisStore } from '../../src/stores/redis/store.ts'
 import { World } from '../../src/testing/index.ts'
 import { RedisServer, type RedisServerOptions } from '../support/redis-server.ts'
-import { drivenTable, openRedisTable } from '../support/redis-table.ts'
+import { drivenRedis, drivenTable, openRedisTable } from '../support/redis-table.ts'
 
 let server: RedisServer
 
@@ -38,6 +38,7 @@ const HEARTBEAT: Batch = {
   number: 1,
   epoch: null,
   acked: 0,
+  received: [],
   deadMs: 1000,
   floor: 0,
   answered: 0,
@@ -114,13 +115,13 @@ describe('a namespace in Redis', () => {
     const world = await worldOn(server)
     const [a, b] = world.sessions('a', 'b')
     const ids = (request: number): string[] => Array.from({ length: 128 }, (_, index) => `file:${request}/${index}`)
-    const steps = Array.from({ length: 100 }, (_, request) => a.asking(ids(request)))
+    const steps = Array.from({ length: 40 }, (_, request) => a.asking(ids(request)))
     expect((await a.send(steps)).outcomes?.every(({ type }) => type === 'granted')).toBe(true)
     await b.queue(ids(7).slice(0, 3))
     const releases = steps.map(
       ({ token }, index) => ({ type: 'release', id: index + 1, token, expired: false }) as const,
     )
-    expect((await a.send(releases)).outcomes).toHaveLength(100)
+    expect((await a.send(releases)).outcomes).toHaveLength(40)
     expect((await b.heartbeat()).messages).toMatchObject([{ type: 'granted' }])
   })
 })
@@ -144,6 +145,20 @@ describe('the lease clock', () => {
       [5200, 2100],
       [12_100, 9000],
     ])
+  })
+})
+
+describe('the shortest way', () => {
+  test('is not for a session that was silent for its dead time, however long that is', async () => {
+    const world = await World.open(drivenRedis())
+    onTestFinished(() => world.close())
+    const a = world.session('a', { deadMs: 100_000 })
+    const [other] = world.sessions('other')
+    await a.acquire('file:x', { ttlMs: 110_000 })
+    await world.advance(100_000)
+    await other.heartbeat()
+    await other.heartbeat()
+    expect((await a.send([a.asking('file:y')])).fresh).toBe(true)
   })
 })
 

@@ -19,6 +19,7 @@ const READER = {
   number: 1,
   epoch: null,
   acked: 0,
+  received: [],
   deadMs: 1000,
   floor: 0,
   answered: 0,

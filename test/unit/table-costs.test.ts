@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
-import type { Claim } from '../../src/core/model.ts'
-import { parseClaims, type ResourceInput } from '../../src/core/resource/resource.ts'
-import type { AcquireStep, Answer, LockStore, RequestRef, Step } from '../../src/core/store.ts'
+import type { Answer, Batch, LockStore } from '../../src/core/store.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import { DrivenClock } from '../../src/testing/index.ts'
+import { CostBench, lineCosts, type Measured, release, usualCosts } from '../support/cost-bench.ts'
 import { Counter, counted } from '../support/counting.ts'
 
 /** What a batch cost: calls of the storage port, and rows that they gave. */
@@ -13,143 +12,38 @@ interface Cost {
 }
 
 /** A namespace whose storage operations are counted. */
-class Bench {
+class Bench extends CostBench<Cost> {
   readonly counter: Counter = new Counter()
   readonly clock: DrivenClock = new DrivenClock()
-  readonly store: Promise<LockStore>
-  readonly #numbers = new Map<string, number>()
-  readonly #acked = new Map<string, number>()
-  #tokens = 0
+  protected override readonly batchSize = 1000
+  readonly #store: Promise<LockStore>
 
   constructor() {
+    super()
     const driver = memoryStore({ clock: this.clock, storage: (storage) => counted(storage, this.counter) })
-    this.store = driver.open('costs')
+    this.#store = driver.open('costs')
   }
 
-  asking(claims: readonly Claim[], change: Partial<AcquireStep> = {}): AcquireStep {
-    this.#tokens += 1
-    return {
-      type: 'acquire',
-      token: `t${this.#tokens}`,
-      agentId: 'a',
-      claims,
-      ttlMs: 1000,
-      waitMs: null,
-      chain: null,
-      reentrant: false,
-      holding: null,
-      reason: null,
-      metadata: null,
-      maxHoldMs: null,
-      ...change,
-    }
+  protected override async apply(batch: Batch): Promise<Answer> {
+    return (await this.#store).apply(batch)
   }
 
-  ask(resources: ResourceInput | readonly ResourceInput[], change: Partial<AcquireStep> = {}): AcquireStep {
-    return this.asking(parseClaims(resources, 'exclusive'), change)
-  }
-
-  async send(session: string, steps: readonly Step[] = [], deadMs = 1_000_000): Promise<Answer> {
-    const number = (this.#numbers.get(session) ?? 0) + 1
-    this.#numbers.set(session, number)
-    const store = await this.store
-    const acked = this.#acked.get(session) ?? 0
-    const answer = await store.apply({
-      session,
-      number,
-      epoch: null,
-      acked,
-      deadMs,
-      floor: 0,
-      answered: 0,
-      lastId: 0,
-      steps,
-    })
-    this.#acked.set(session, answer.messages.at(-1)?.number ?? acked)
-    return answer
-  }
-
-  /** What these steps cost in a batch of their own. */
-  async cost(session: string, steps: readonly Step[] = []): Promise<Cost> {
+  protected override async measure(batch: Batch): Promise<Measured<Cost>> {
     this.counter.reset()
-    await this.send(session, steps)
-    return { calls: this.counter.calls, rows: this.counter.rows }
+    const answer = await this.apply(batch)
+    return { cost: { calls: this.counter.calls, rows: this.counter.rows }, answer }
   }
-
-  /** Sends many requests, a thousand to a batch; where each stands. */
-  async crowd(
-    session: string,
-    count: number,
-    make: (index: number) => AcquireStep,
-    deadMs?: number,
-  ): Promise<RequestRef[]> {
-    const refs: RequestRef[] = []
-    for (let sent = 0; sent < count; sent += 1000) {
-      const steps = Array.from({ length: Math.min(1000, count - sent) }, (_, index) => make(sent + index))
-      const { outcomes } = await this.send(session, steps, deadMs)
-      steps.forEach(({ token }, index) => {
-        const outcome = outcomes?.[index]
-        if (outcome !== undefined && 'id' in outcome) refs.push({ id: outcome.id, token })
-      })
-    }
-    return refs
-  }
-
-  async settle(session: string): Promise<number> {
-    for (let batches = 1; ; batches += 1) if (!(await this.send(session)).more) return batches
-  }
-}
-
-function release({ id, token }: RequestRef): Step {
-  return { type: 'release', id, token, expired: false }
-}
-
-/** Leases and waiters that have nothing to do with what is measured, trees among them. */
-async function populate(bench: Bench, size: number): Promise<void> {
-  await bench.crowd('holders', size, (index) => bench.ask(`file:p/${index}/x`, { ttlMs: 1e9, chain: `h${index}` }))
-  await bench.crowd('waiters', size, (index) =>
-    bench.ask(index % 10 === 0 ? `file:p/${index}/**` : `file:p/${index}/x`, { chain: `w${index}` }),
-  )
-}
-
-/** What the usual steps cost among so many others. */
-async function usualCosts(size: number): Promise<Record<string, Cost>> {
-  const bench = new Bench()
-  await populate(bench, size)
-  await bench.settle('holders')
-  await bench.settle('waiters')
-  await bench.send('a')
-  await bench.send('b')
-  const costs: Record<string, Cost> = {}
-  const asking = bench.ask('file:q/x', { chain: 'c' })
-  costs['acquire'] = await bench.cost('a', [asking])
-  const id = 2 * size + 1
-  const lock = { id, token: asking.token }
-  costs['busy'] = await bench.cost('b', [bench.ask('file:q/x', { waitMs: 0 })])
-  costs['extend'] = await bench.cost('a', [{ type: 'extend', ...lock, fence: null, ttlMs: 2000, automatic: true }])
-  const waiting = bench.ask('file:q/x', { chain: 'd' })
-  costs['join'] = await bench.cost('b', [waiting])
-  costs['heartbeat'] = await bench.cost('b')
-  costs['hand over'] = await bench.cost('a', [release(lock)])
-  costs['confirm'] = await bench.cost('b')
-  costs['release'] = await bench.cost('b', [release({ id: id + 1, token: waiting.token })])
-  costs['tree'] = await bench.cost('a', [bench.ask('file:q/**')])
-  costs['inspect'] = await bench.cost('a', [
-    { type: 'inspect', resourceId: 'file:q/x', scope: 'node', leases: 10, waiters: 10 },
-  ])
-  costs['list'] = await bench.cost('a', [{ type: 'list', prefix: 'file:q/', agentId: null, minAgeMs: 0, after: null }])
-  return costs
 }
 
 describe('a step costs the same whatever else is in the namespace', () => {
   test('at 10, 1 000 and 100 000 leases and waiters that do not overlap', async () => {
-    const few = await usualCosts(10)
-    expect(await usualCosts(1000)).toEqual(few)
-    expect(await usualCosts(50_000)).toEqual(few)
+    const few = await usualCosts(new Bench(), 10, true)
+    expect(await usualCosts(new Bench(), 1000, true)).toEqual(few)
+    expect(await usualCosts(new Bench(), 50_000, true)).toEqual(few)
   })
 
   test('and it is little', async () => {
-    const costs = await usualCosts(10)
+    const costs = await usualCosts(new Bench(), 10, true)
     const calls = Object.fromEntries(Object.entries(costs).map(([name, cost]) => [name, cost.calls]))
     expect(calls).toMatchInlineSnapshot(`
       {
@@ -162,8 +56,8 @@ describe('a step costs the same whatever else is in the namespace', () => {
         "inspect": 18,
         "join": 28,
         "list": 7,
-        "release": 15,
-        "tree": 15,
+        "release": 16,
+        "tree": 16,
       }
     `)
   })
@@ -172,7 +66,7 @@ describe('a step costs the same whatever else is in the namespace', () => {
 describe('the hard cases', () => {
   test('20 000 leaves under a waiting tree are released one by one, each at the same low cost', async () => {
     const bench = new Bench()
-    const leaves = await bench.crowd('a', 20_000, (index) => bench.ask(`file:t/${index}`, { ttlMs: 1e9 }))
+    const leaves = await bench.crowd('a', 20_000, (index) => bench.ask(`file:t/${index}`))
     const join = await bench.cost('b', [bench.ask('file:t/**')])
     expect(join.calls).toBeLessThan(500)
     expect(join.rows).toBeLessThan(3000)
@@ -184,37 +78,21 @@ describe('the hard cases', () => {
   })
 
   test('a line of 10 000 costs no more than a line of 100: to join, to hand over, to leave in the middle, to wait', async () => {
-    const costsOf = async (size: number): Promise<readonly Cost[]> => {
-      const bench = new Bench()
-      const [lock] = await bench.crowd('holder', 1, () => bench.ask('file:x', { ttlMs: 1e9 }))
-      const places = await bench.crowd('line', size, () => bench.ask('file:x', { ttlMs: 1e9 }))
-      const middle = places[size / 2]
-      if (lock === undefined || middle === undefined) throw new Error('the line is empty')
-      await bench.send('late')
-      return [
-        await bench.cost('late', [bench.ask('file:x')]),
-        await bench.cost('late', [bench.ask('file:x', { waitMs: 0 })]),
-        await bench.cost('line', [{ type: 'cancel', ...middle, explain: null }]),
-        await bench.cost('holder', [release(lock)]),
-        await bench.cost('line'),
-        await bench.cost('line'),
-      ]
-    }
-    const few = await costsOf(100)
-    expect(await costsOf(10_000)).toEqual(few)
-    for (const { calls } of few) expect(calls).toBeLessThan(60)
+    const few = await lineCosts(new Bench(), 100)
+    expect(await lineCosts(new Bench(), 10_000)).toEqual(few)
+    for (const { calls } of Object.values(few)) expect(calls).toBeLessThan(60)
   })
 
   test('a dead third of a line is skipped in bounded steps, and everybody else is served in order', async () => {
     const bench = new Bench()
-    let [lock] = await bench.crowd('holder', 1, () => bench.ask('file:x', { ttlMs: 1e9 }))
+    let [lock] = await bench.crowd('holder', 1, () => bench.ask('file:x'))
     const tokens = new Map<number, string>()
     for (let index = 0; index < 300; index += 1) {
       const session = ['one', 'dead', 'two'][index % 3] ?? ''
       for (const { id, token } of await bench.crowd(
         session,
         1,
-        () => bench.ask('file:x', { ttlMs: 1e9 }),
+        () => bench.ask('file:x'),
         session === 'dead' ? 10 : 1_000_000,
       ))
         tokens.set(id, token)
@@ -251,10 +129,8 @@ describe('the hard cases', () => {
 
   test('10 000 readers are granted together in steps of 256', async () => {
     const bench = new Bench()
-    const [lock] = await bench.crowd('a', 1, () => bench.ask('file:x', { ttlMs: 1e9 }))
-    await bench.crowd('readers', 10_000, () =>
-      bench.asking([{ resourceId: 'file:x', mode: 'shared', scope: 'node' }], { ttlMs: 1e9 }),
-    )
+    const [lock] = await bench.crowd('a', 1, () => bench.ask('file:x'))
+    await bench.crowd('readers', 10_000, () => bench.ask({ resourceId: 'file:x', mode: 'shared' }))
     if (lock === undefined) throw new Error('nobody holds it')
     const first = await bench.cost('a', [release(lock)])
     expect(first.calls).toBeLessThan(256 * 16)
@@ -271,8 +147,8 @@ describe('the hard cases', () => {
 
   test('releases that each have somebody waiting never make a step dearer, however many are left over', async () => {
     const bench = new Bench()
-    const locks = await bench.crowd('a', 5000, (index) => bench.ask(`file:t/${index}`, { ttlMs: 1e9 }))
-    await bench.crowd('b', 5000, (index) => bench.ask(`file:t/${index}`, { ttlMs: 1e9 }))
+    const locks = await bench.crowd('a', 5000, (index) => bench.ask(`file:t/${index}`))
+    await bench.crowd('b', 5000, (index) => bench.ask(`file:t/${index}`))
     for (let sent = 0; sent < locks.length; sent += 1000)
       await bench.send('a', locks.slice(sent, sent + 1000).map(release))
     let most = 0
@@ -300,7 +176,7 @@ describe('the hard cases', () => {
 
   test('a chain’s request passes a line that waits for the chain’s lease at a cost of a few calls for each it passes', async () => {
     const bench = new Bench()
-    await bench.send('a', [bench.ask('file:x', { chain: 'c', ttlMs: 1e9 })])
+    await bench.send('a', [bench.ask('file:x', { chain: 'c' })])
     await bench.crowd('line', 1000, () => bench.ask(['file:x', 'file:y']))
     const { calls } = await bench.cost('a', [bench.ask('file:y', { chain: 'c' })])
     expect(calls).toBeLessThan(1000 * 4)

@@ -17,7 +17,7 @@ import { forget, keep, type KeptHandle } from '../kept-handles.ts'
 import type { AcquireFlags } from '../options.ts'
 import { plain, print, printJson } from '../output.ts'
 import { identify, type ProcessIdentity } from '../process-identity.ts'
-import { claimsOf } from '../resources.ts'
+import { claimsOf, folderNotices } from '../resources.ts'
 import { chainFrom } from '../run/environment.ts'
 import type { Settings } from '../settings.ts'
 import { readWait, waitTimeoutOf } from '../wait.ts'
@@ -50,6 +50,7 @@ export async function acquire(settings: Settings, args: readonly string[], flags
   if (settings.store.value.startsWith('memory:')) {
     throw new UsageError(`--store: memory: ends with this command, so it can keep no lock. Use holdfast run.`)
   }
+  for (const notice of folderNotices(args, settings.store)) process.stderr.write(`holdfast: ${notice}\n`)
   return interruptible(async (signal) => {
     const connection = await Connection.open(settings, signal)
     try {

@@ -3,6 +3,7 @@ import { claimText, isUnder, modeOf, parseResource, typeOf } from '../../core/re
 import { agoText, leftText } from '../../core/time/date-text.ts'
 import { type Connection, connected } from '../connection.ts'
 import { EXIT } from '../exit-codes.ts'
+import { UsageError } from '../failure.ts'
 import type { ListFlags } from '../options.ts'
 import { printJson, printTable } from '../output.ts'
 import type { Setting, Settings } from '../settings.ts'
@@ -15,6 +16,7 @@ interface Filter {
 }
 
 export async function ls(settings: Settings, flags: ListFlags): Promise<number> {
+  if (flags.agent === '') throw new UsageError('--agent is empty: leave it out, or say which.')
   const folder = flags.under === undefined ? undefined : await folderNamed(flags.under, settings.store)
   return connected(settings, async (connection) => {
     const filter = await filterOf(connection, settings, flags, folder)

@@ -4,6 +4,7 @@ import type { LockManager } from '../../core/manager.ts'
 import { claimText } from '../../core/resource/resource.ts'
 import { messageOf, report } from '../failure.ts'
 import type { RunOptions } from '../options.ts'
+import { folderNotices } from '../resources.ts'
 import { acquireFor } from '../run/acquiring.ts'
 import { Command } from '../run/command.ts'
 import { chainFrom, environmentOf } from '../run/environment.ts'
@@ -41,6 +42,7 @@ export async function run(
   try {
     const plan = planOf(settings, resources, line, options)
     account.resources = plan.claims.map(claimText)
+    for (const notice of folderNotices(resources, settings.store)) say(notice)
     locks = await openManager(settings)
     result = await runUnderLock(plan, locks, signals, account)
   } catch (error) {

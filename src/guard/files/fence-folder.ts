@@ -12,6 +12,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { codeOf } from '../../core/disk/file-content.ts'
 import { LockBusyError } from '../../core/errors.ts'
 import { show } from '../../core/show.ts'
 import { type Fenced, fencedOut, tokenOf } from '../fence.ts'
@@ -236,8 +237,4 @@ export async function syncFolder(path: string): Promise<void> {
   } finally {
     await handle?.close()
   }
-}
-
-export function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }

@@ -1,20 +1,14 @@
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { readIfExists, textOf } from '../../core/disk/file-content.ts'
 import { InvalidRequestError } from '../../core/errors.ts'
 import { checkOptions } from '../../core/options.ts'
 import { realPath } from '../../core/resource/real-path.ts'
 import { show } from '../../core/show.ts'
 import { checkResetTo, type Fenced } from '../fence.ts'
-import {
-  codeOf,
-  type FenceFolder,
-  highestIn,
-  resetFolder,
-  syncFolder,
-  takeTicket,
-  type Ticket,
-} from './fence-folder.ts'
+import { type FenceFolder, highestIn, resetFolder, syncFolder, takeTicket, type Ticket } from './fence-folder.ts'
 import { checkContent, fill } from './new-content.ts'
+
+const READ_AS_BYTES = 'read it as bytes with the option `encoding: null`'
 
 /** How a guarded file is written. */
 export interface GuardedFileOptions {
@@ -81,7 +75,7 @@ export async function guardedUpdateFile<Content extends string | Uint8Array>(
   const target = targetOf(path)
   return replace(lock, target, options, async () => {
     const bytes = await readIfExists(target)
-    const content = bytes === null || options.encoding === null ? bytes : decode(bytes, path)
+    const content = bytes === null || options.encoding === null ? bytes : textOf(bytes, path, READ_AS_BYTES)
     return fn(content as never)
   })
 }
@@ -160,22 +154,4 @@ function targetOf(path: string): string {
 
 function fenceOf(target: string): FenceFolder {
   return { path: join(dirname(target), `.${basename(target)}.fence`), guarded: show(target) }
-}
-
-async function readIfExists(path: string): Promise<Buffer | null> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
-  }
-}
-
-function decode(bytes: Buffer, path: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-  } catch (cause) {
-    const advice = 'read it as bytes with the option `encoding: null`'
-    throw new InvalidRequestError(`${show(path)} is not UTF-8 text: ${advice}.`, { cause })
-  }
 }

@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs'
-import { type FileHandle, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { codeOf, statIfExists } from '../../core/disk/file-content.ts'
 import { InvalidRequestError } from '../../core/errors.ts'
 import { show } from '../../core/show.ts'
-import { codeOf } from './fence-folder.ts'
 
 /** @throws InvalidRequestError if the value cannot be a file's content: a callback that forgot its `return`, say */
 export function checkContent<Content extends string | Uint8Array>(content: Content): Content {
@@ -44,14 +44,5 @@ async function giveTo(handle: FileHandle, { uid, gid }: Stats, target: string): 
         'Update it as its owner, or with the option `keepOwner: false`.',
       { cause },
     )
-  }
-}
-
-async function statIfExists(path: string): Promise<Stats | null> {
-  try {
-    return await stat(path)
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
   }
 }

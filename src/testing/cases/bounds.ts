@@ -1,6 +1,6 @@
-import { expect } from 'vitest'
 import type { RequestRef, Step } from '../../core/store.ts'
 import type { Actor } from '../actor.ts'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 const SOON_MS = 300

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 export const chainTopic: ContractTopic = {
@@ -56,6 +56,24 @@ export const chainTopic: ContractTopic = {
         await first.cancel(blocked)
         await a.granted(place)
         await holder.release(lock)
+      },
+    },
+    {
+      title: 'whoever passed a waiter of its own chain’s lease waits behind it once that lease has ended',
+      run: async (world) => {
+        const [a, b, c] = world.sessions('a', 'b', 'c')
+        const own = await a.acquire('file:x', { chain: 'c' })
+        const held = [await c.acquire('file:y'), await c.acquire('file:z')] as const
+        const first = await b.queue(['file:x', 'file:y', 'file:z'])
+        const second = await a.queue('file:z', { chain: 'c' })
+        await a.release(own)
+        // Acknowledges that it was told of the waiters: a release alone is another way through a store.
+        await c.settle()
+        await c.release(held[1])
+        await a.waits(second)
+        await c.release(held[0])
+        await b.release(await b.granted(first))
+        await a.granted(second)
       },
     },
     {

@@ -1,5 +1,5 @@
-import { expect } from 'vitest'
 import type { Claim, Mode, Scope } from '../../core/model.ts'
+import { expect } from '../test-tools.ts'
 import type { ContractCase, ContractTopic } from '../topic.ts'
 import type { World } from '../world.ts'
 
@@ -178,6 +178,15 @@ export const conflictTopic: ContractTopic = {
         await b.release(reader)
         await a.release(lock)
         await b.acquire('file:**')
+      },
+    },
+    {
+      title: 'what the very first batch is granted stands, also where it looks around in between',
+      run: async (world) => {
+        const [a, b] = world.sessions('a', 'b')
+        const look = { type: 'list', prefix: '', agentId: null, minAgeMs: 0, after: null } as const
+        await a.send([a.asking('file:a'), a.asking('file:b'), look])
+        expect(await b.attempt('file:**')).toBeUndefined()
       },
     },
     {

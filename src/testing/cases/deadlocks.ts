@@ -1,5 +1,5 @@
-import { expect } from 'vitest'
 import type { AcquireOutcome, CycleView } from '../../core/store.ts'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 function cycleOf(outcome: AcquireOutcome): readonly CycleView[] {

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 const SOON_MS = 120
@@ -246,6 +246,7 @@ export const eventTopic: ContractTopic = {
         expect(await a.extend(lock, 60_000)).toMatchObject({ cursor: null })
         expect(await a.release(lock)).toMatchObject({ released: true, cursor: null })
         expect((await b.granted(place)).cursor).toBeNull()
+        expect(await a.acquire('file:y')).toMatchObject({ cursor: null })
         expect((await a.events(cursor)).events).toEqual([])
       },
     },

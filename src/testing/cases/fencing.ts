@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 const SOON_MS = 100

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 export const forceTopic: ContractTopic = {

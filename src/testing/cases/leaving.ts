@@ -1,6 +1,6 @@
-import { expect } from 'vitest'
 import type { RequestRef } from '../../core/store.ts'
 import type { Actor, Held } from '../actor.ts'
+import { expect } from '../test-tools.ts'
 import type { ContractCase, ContractTopic } from '../topic.ts'
 import type { World } from '../world.ts'
 

@@ -1,6 +1,6 @@
-import { expect } from 'vitest'
 import type { Step } from '../../core/store.ts'
 import type { Actor, Held } from '../actor.ts'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 const WRONG = 'wrong-token-0123456789'

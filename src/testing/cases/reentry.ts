@@ -1,5 +1,5 @@
-import { expect } from 'vitest'
 import type { Asking, Resources } from '../actor.ts'
+import { expect } from '../test-tools.ts'
 import type { ContractCase, ContractTopic } from '../topic.ts'
 
 const SOON_MS = 150

@@ -1,4 +1,4 @@
-import { expect } from 'vitest'
+import { expect } from '../test-tools.ts'
 import type { ContractTopic } from '../topic.ts'
 
 // A machine that is busy may take a while to do nothing: there is room for that between the half and the whole.

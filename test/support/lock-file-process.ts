@@ -14,7 +14,7 @@ export interface Starting {
 }
 
 /** Another process that uses a lock file. */
-export class LockProcess {
+export class LockFileProcess {
   readonly reports: Report[] = []
   /** What it has written to its standard error. */
   errors = ''
