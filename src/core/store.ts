@@ -99,10 +99,10 @@ export interface LockStore {
   /** What a person would recognise it by, without secrets: `memory:`, `sqlite:/path`. */
   readonly name: string
   /**
-   * Whether somebody else works while a batch is executed, as a server does. Many callers are then split over two
-   * batches: one is executed while this process hands out what the other has brought. Default: false.
+   * Whether it pays to split many callers over two batches, one of which is executed while this process hands out what
+   * the other has brought. So it does where somebody else executes them, and one batch more costs little. Default: false.
    */
-  readonly isRemote?: boolean
+  readonly takesTurns?: boolean
   /**
    * Executes a batch. If it rejects with {@link StoreUnavailableError} the batch may or may not have been executed,
    * and the session repeats it with the same number until it is answered.

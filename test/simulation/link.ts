@@ -30,7 +30,7 @@ interface Promised {
 /** A client's connection to the store, through the network as the faults have made it. */
 export class Link implements LockStore {
   readonly name = 'simulated:'
-  readonly isRemote: boolean = true
+  readonly takesTurns: boolean = true
   readonly #timeline: Timeline
   readonly #process: ClientProcess
   readonly #exchange: Exchange

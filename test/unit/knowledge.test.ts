@@ -11,7 +11,7 @@ test('a batch says what the answer before it has given, also where it is sent be
   let next: Promise<unknown> | undefined
   const store: LockStore = {
     name: 'remote',
-    isRemote: true,
+    takesTurns: true,
     apply: async (batch) => {
       batches.push(batch)
       next ??= locks.acquire('r:b', { agentId: 'a' })

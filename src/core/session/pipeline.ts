@@ -7,8 +7,8 @@ import { detached } from './activity.ts'
 /** The most steps that one batch carries. */
 const MAX_STEPS = 256
 
-/** So few steps are not shared out over two batches: each batch has a price of its own. */
-const MIN_SHARE = 32
+/** Fewer steps than this are not split: each batch has a price of its own. */
+const MIN_SHARE = 64
 
 /** How long a caller waits for a store that does not answer. */
 export const PATIENCE_MS = 5_000
@@ -66,8 +66,8 @@ export interface PipelineOwner {
  * The line to the store: one batch in flight, numbered. What arrives meanwhile gathers into the next one, so that a
  * thousand concurrent calls cost a handful of round trips; a lone step goes out at the end of the present tick.
  *
- * A store elsewhere need not stand still while this process hands out what it has answered: the next batch is sent
- * first. For that to find something to send, many callers are split over two batches that take turns.
+ * A store that {@link LockStore.takesTurns} need not stand still while this process hands out an answer: the next batch
+ * is sent first. For that to find something to send, many callers are split over two batches that take turns.
  *
  * A batch whose fate is unknown is repeated under its number until the store answers; callers wait for that no longer
  * than {@link PATIENCE_MS}.
@@ -168,7 +168,7 @@ export class Pipeline {
 
   /** Whether the next batch may be sent before this answer is handed out: it says nothing that the batch should know. */
   #mayWait(answer: Answer | undefined): boolean {
-    if (this.#store.isRemote !== true || answer === undefined || this.#queue.length === 0) return false
+    if (this.#store.takesTurns !== true || answer === undefined || this.#queue.length === 0) return false
     return answer.outcomes !== null && answer.messages.length === 0 && !answer.fresh && !answer.more
   }
 
@@ -187,7 +187,7 @@ export class Pipeline {
   /** Half of the callers, those counted to whom an answer is handed out meanwhile; all if they are few. */
   #take(): Queued[] {
     const callers = this.#queue.length + (this.#landed?.flying.length ?? 0)
-    const share = this.#store.isRemote === true ? Math.max(MIN_SHARE, Math.ceil(callers / 2)) : MAX_STEPS
+    const share = this.#store.takesTurns === true ? Math.max(MIN_SHARE, Math.ceil(callers / 2)) : MAX_STEPS
     return this.#queue.splice(0, Math.min(MAX_STEPS, share))
   }
 

@@ -34,7 +34,6 @@ export interface PostgresStoreSettings {
 /** One namespace in one schema: the lock table as functions of the database. */
 export class PostgresStore implements LockStore {
   readonly name: string
-  readonly isRemote: boolean = true
   readonly #settings: PostgresStoreSettings
   readonly #followers = new Set<NodeJS.Timeout>()
   readonly #calls: Readonly<Record<'apply' | 'follow', string>>

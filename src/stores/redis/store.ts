@@ -31,7 +31,7 @@ export interface RedisStoreSettings {
 /** One namespace on one Redis: the lock table is a script next to its rows, and pushes are published messages. */
 export class RedisStore implements LockStore {
   readonly name: string
-  readonly isRemote: boolean = true
+  readonly takesTurns: boolean = true
   readonly #link: RedisLink
   readonly #settings: string
   readonly #layout: Layout

@@ -31,7 +31,7 @@ interface Entry {
  */
 export class ShardedStore implements LockStore {
   readonly name: string
-  readonly isRemote: boolean = true
+  readonly takesTurns: boolean = true
   readonly #stores: readonly LockStore[]
   readonly #routing: Routing
   readonly #offsets: readonly number[]
