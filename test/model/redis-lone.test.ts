@@ -144,6 +144,21 @@ const passedOver: History = [
   heartbeat(1),
 ]
 
+/** Whoever has passed somebody, while its chain held what that one waits for, does not stay before him once that has ended. */
+const passedNoMore: History = [
+  send(0, ask('r:a', { chain: 'c' })),
+  send(2, ask('r:b')),
+  send(3, ask('r:q')),
+  send(3, ask('r:q')),
+  send(1, ask(['r:a', 'r:b', 'r:q'])),
+  send(0, ask('r:b', { chain: 'c' })),
+  send(0, release(5)),
+  heartbeat(2),
+  heartbeat(2),
+  heartbeat(2),
+  send(2, release(4)),
+]
+
 describe('the Redis store and the memory store agree', () => {
   test('where callers ask one after the other', { timeout: 600_000 }, async () => {
     await compareStores(contractStores.memory, contractStores.redis, {
@@ -155,7 +170,7 @@ describe('the Redis store and the memory store agree', () => {
   test('where they stand in line', { timeout: 600_000 }, async () => {
     await compareStores(contractStores.memory, contractStores.redis, {
       runs: 1,
-      histories: [passedOver, ...fc.sample(lines, runs)],
+      histories: [passedOver, passedNoMore, ...fc.sample(lines, runs)],
     })
   })
 })

@@ -30,9 +30,9 @@ local function heirOf(text, request, claim, own)
   return heir, session
 end
 
--- Whether the chain of a lease may have passed somebody who still waits before its heir.
-local function hasPassed(row, id, padded, waiting)
-  if not row.chain or waiting == 1 then
+-- Whether the chain of a lease, or of its heir, may have passed somebody who still waits before the heir.
+local function hasPassed(row, heir, id, padded, waiting)
+  if not (row.chain or heir.chain) or waiting == 1 then
     return false
   end
   local name = 'ax' .. id .. '\0'
@@ -57,7 +57,7 @@ local function handOverOf(row, request, session)
   end
   local heir, other = heirOf(stood[2], request, row.claim, session)
   local padded = indexes.filled(digits)
-  if not heir or hasPassed(row, id, padded, waiting) or waitsElsewhere(row.chain, 0)
+  if not heir or hasPassed(row, heir, id, padded, waiting) or waitsElsewhere(row.chain, 0)
     or waitsElsewhere(heir.chain, 1) then
     return nil
   end
