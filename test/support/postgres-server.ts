@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, chmodSync, chownSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, chmodSync, chownSync, closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, type QueryResultRow } from 'pg'
@@ -75,10 +75,18 @@ export class PostgresServer {
   async start(): Promise<void> {
     const program = serverProgram('postgres', FOLDERS, PACKAGE)
     const log = openSync(join(this.folder, 'log'), 'a')
-    const args = ['-D', join(this.folder, 'data'), '-p', String(this.#port), '-k', this.folder]
+    try {
+      const args = ['-D', join(this.folder, 'data'), '-p', String(this.#port), '-k', this.folder]
+      await this.#launch(() => spawn(program, args, { stdio: ['ignore', log, log], cwd: this.folder, ...unprivileged }))
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  async #launch(start: () => ChildProcess): Promise<void> {
     const deadline = Date.now() + START_MS
     for (;;) {
-      this.#postmaster = spawn(program, args, { stdio: ['ignore', log, log], cwd: this.folder, ...unprivileged })
+      this.#postmaster = start()
       if (await this.#becomesReady(this.#postmaster, deadline)) return
       if (Date.now() > deadline) throw new Error(`Postgres did not start:\n${this.log()}`)
       // Backends of a killed postmaster take a moment to notice, and keep the new one out until then.
