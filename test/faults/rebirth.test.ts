@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Lock } from '../../src/core/lock/lock.ts'
 import type { Answer, Batch, Message } from '../../src/core/store.ts'
-import { Faults } from '../support/faulty-store.ts'
+import { Faults, refused } from '../support/faulty-store.ts'
 import { type Client, follow, World } from '../support/simulated-client.ts'
 
 const passes = (_batch: Batch, apply: () => Promise<Answer>): Promise<Answer> => apply()
@@ -80,14 +80,38 @@ describe('a session that was silent past its dead time', () => {
     const client = await world.client({ faults })
     const lock = await client.acquire('x', { timeout: '60s' })
     const other = await world.client()
+    faults.onPush = () => {}
     await other.inspection.forceUnlock('x', { adminAgentId: 'admin', reason: 'test' })
     const over = world.clock.sleep(9_000)
-    faults.onPush = () => {}
     faults.onApply = async (_batch, apply) => {
       await over
       return { ...(await apply()), messages: [] }
     }
     await world.clock.advance(9_001)
+    expect(lock.isHeld).toBe(false)
+  })
+
+  test('asks again for its locks where the store refuses to say which of them stand', async () => {
+    const world = new World()
+    const faults = new Faults()
+    const client = await world.client({ faults })
+    const lock = await client.acquire('x', { timeout: '60s' })
+    const other = await world.client()
+    faults.onPush = () => {}
+    await other.inspection.forceUnlock('x', { adminAgentId: 'admin', reason: 'test' })
+    const over = world.clock.sleep(9_000)
+    let refusals = 0
+    faults.onApply = async ({ steps }, apply) => {
+      await over
+      if (steps.some(({ type }) => type === 'extend') && refusals === 0) {
+        refusals += 1
+        refused()
+      }
+      return { ...(await apply()), messages: [] }
+    }
+    await world.clock.advance(9_001)
+    expect([lock.isHeld, refusals]).toEqual([true, 1])
+    await world.clock.advance(2_000)
     expect(lock.isHeld).toBe(false)
   })
 

@@ -55,6 +55,14 @@ export const sessionMutants: readonly Mutant[] = [
     suites: REBIRTH,
   },
   {
+    name: 'leases asked for once only',
+    bug: 'where the store refuses to say which leases stand after a rebirth, nobody asks again',
+    file: 'core/lock/lease.ts',
+    find: "this.#ask('send', 0",
+    replace: "this.#ask('submit', 0",
+    suites: REBIRTH,
+  },
+  {
     name: 'failed batch sent as a new one',
     bug: 'a batch that was executed although its answer was lost is executed again',
     file: 'core/session/pipeline.ts',

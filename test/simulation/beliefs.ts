@@ -82,10 +82,11 @@ export class Beliefs {
   /** It believes, and is not the holder: what the model allows for where the store has forgotten something. */
   #judge({ client, lock }: Handle): void {
     const { fencingToken: fence } = lock
-    const forcedAt = this.#forcedAt.get(fence)
+    const forcedAt = this.#forcedAt.get(fence) ?? 0
     const { lostSince, backSince } = this.#store
     const what = `${client.name} believes in ${fence} on ${lock.resources.map(({ resourceId }) => resourceId).join()}`
-    if (forcedAt !== undefined) {
+    // A store that went back has forgotten what was forced before, too.
+    if (forcedAt > 0 && forcedAt >= Math.max(lostSince, backSince)) {
       if (client.lastContact >= forcedAt) this.#verdict.fail('told', `${what}, which was ended by force`)
     } else if (lostSince > 0 && client.lastContact < lostSince) return
     else if (backSince > 0 && client.contactsSince(backSince) < CONTACTS_TO_KNOW) return

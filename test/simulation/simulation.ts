@@ -35,6 +35,9 @@ export interface Result {
   readonly ends: ReadonlyMap<string, number>
 }
 
+/** By so much at most a handle ends before its lease, the way to the store included. */
+const LET_GO_MS = LONGEST_LEASE_MS / 100 + 1_000
+
 /** Once nothing goes wrong any more, all calls have ended by then. */
 const SERVED_WITHIN_MS = 900_000
 
@@ -242,14 +245,17 @@ class Simulation {
     for (const { entry } of this.#referee.granted) this.#granted.push(entry.row.claims)
   }
 
-  /** A call that still asks, while the store has granted it something for several heartbeats, has lost its grant. */
+  /**
+   * A call that still asks, while the store has granted it something for so long, has lost its grant. Whoever is not
+   * answered waits for up to twelve seconds until it asks again.
+   */
   #checkAsking(suspects: ReadonlyMap<number, number>): void {
     const asking = new Map<number, number>()
     for (const { row } of this.#referee.rows.entries.values()) {
       const call = this.#workload.calls.get(row.reason ?? '')
       if (row.lease === null || call?.state !== 'asks' || !call.client.runs) continue
       const times = (suspects.get(row.id) ?? 0) + 1
-      if (times > 10) this.verdict.fail('lost', `${row.reason} still asks for ${row.lease.fence}`)
+      if (times > 15) this.verdict.fail('lost', `${row.reason} still asks for ${row.lease.fence}`)
       asking.set(row.id, times)
     }
     this.#timeline.in(1_000, () => this.#checkAsking(asking))
@@ -277,12 +283,16 @@ class Simulation {
     for (const { operation, state } of this.#workload.open) this.verdict.fail('served', `${operation.name} ${state}`)
   }
 
-  /** Whoever lives and reaches the store knows of all that it holds there. */
+  /**
+   * Whoever lives and reaches the store knows of all that it holds there. A handle ends a little before its lease: what it
+   * lets go is on its way.
+   */
   #checkKnown(): void {
     this.#referee.rows.now = this.#store.now
     if (this.#mayForget) return
     for (const entry of this.#referee.rows.live()) {
-      const { lease, reason } = entry.row
+      const { lease, reason, dueAt } = entry.row
+      if ((dueAt ?? Infinity) < this.#store.now + LET_GO_MS) continue
       const call = this.#workload.calls.get(reason ?? '')
       if (lease === null || call === undefined || !call.client.runs || call.client.isClosing) continue
       if (!this.#beliefs.knows(lease.fence)) this.verdict.fail('lost', `${reason}: nobody knows of ${lease.fence}`)

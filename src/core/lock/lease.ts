@@ -215,7 +215,7 @@ export class Lease implements Lock, Holder {
 
   /** The session was taken for dead: is the lease still there? */
   verify(): void {
-    this.#ask(0, (expiresAt, { answer, sent }) => {
+    this.#ask('send', 0, (expiresAt, { answer, sent }) => {
       if (this.#state !== 'held') return
       // Also where that is earlier than was known: a store that went back has forgotten extensions.
       this.#isOverdue = false
@@ -302,7 +302,7 @@ export class Lease implements Lock, Holder {
     this.#renewTimer = this.#session.clock.after(afterMs, () => {
       this.#isOverdue = true
       const { ttlMs } = this.#request
-      this.#ask(ttlMs, (expiresAt, reply) => this.#onExtended(expiresAt, ttlMs, reply))
+      this.#ask('submit', ttlMs, (expiresAt, reply) => this.#onExtended(expiresAt, ttlMs, reply))
       this.#renewLater()
     })
   }
@@ -311,14 +311,14 @@ export class Lease implements Lock, Holder {
     return { type: 'extend', ...this.#ref, fence: this.fencingToken, ttlMs, automatic }
   }
 
-  #ask(ttlMs: number, onExtended: (expiresAt: number, reply: Reply) => void): void {
-    this.#session.pipeline.submit(this.#extension(ttlMs, true), {
+  #ask(how: 'send' | 'submit', ttlMs: number, onExtended: (expiresAt: number, reply: Reply) => void): void {
+    this.#session.pipeline[how](this.#extension(ttlMs, true), {
       onReply: (reply) => {
         if (reply.outcome.type === 'extended') onExtended(reply.outcome.expiresAt, reply)
         // The same answer may hold a message that says why, and comes right after this.
         else queueMicrotask(() => this.lose({ kind: 'expired' }))
       },
-      // The next renewal follows; the deadline stands as it did.
+      // A renewal was not heard: the next one follows, and the deadline stands as it did.
       onError: () => {},
     })
   }

@@ -31,6 +31,8 @@ export interface Recipient<O> {
   onError(error: unknown): void
 }
 
+const NOBODY: Recipient<Outcome> = { onReply: () => {}, onError: () => {} }
+
 interface Queued {
   readonly step: Step
   readonly recipient: Recipient<Outcome>
@@ -117,9 +119,10 @@ export class Pipeline {
     if (this.#refusals > 0) this.#pause?.end()
   }
 
-  /** Sends a step whose outcome nobody waits for, as soon as the store can be reached. */
-  send(step: Step): void {
-    if (!this.#stopped) this.#enqueue(step, { onReply: () => {}, onError: () => {} }, true)
+  /** Sends a step for which no caller waits, as soon as the store can be reached, however long that takes. */
+  send<S extends Step>(step: S, recipient: Recipient<OutcomeOf[S['type']]> = NOBODY): void {
+    if (this.#stopped) recipient.onError(new ClosedError('The lock manager is closed.'))
+    else this.#enqueue(step, recipient, true)
   }
 
   #enqueue(step: Step, recipient: Recipient<Outcome>, isBackground: boolean): void {
