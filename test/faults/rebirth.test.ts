@@ -25,6 +25,19 @@ async function grantedByPush(world: World, client: Client, other: Client): Promi
   return waited
 }
 
+/** A lock that was ended while its session heard nothing; `over` resolves when the session is taken for dead. */
+async function endedUnheard(): Promise<{ world: World; faults: Faults; lock: Lock; over: Promise<void> }> {
+  const world = new World()
+  const faults = new Faults()
+  const client = await world.client({ faults })
+  const lock = await client.acquire('x', { timeout: '60s' })
+  const other = await world.client()
+  faults.onPush = () => {}
+  await other.inspection.forceUnlock('x', { adminAgentId: 'admin', reason: 'test' })
+  const over = world.clock.sleep(9_000)
+  return { world, faults, lock, over }
+}
+
 describe('a session that was silent past its dead time', () => {
   test('waits again, at the end of the line', async () => {
     const world = new World()
@@ -75,14 +88,7 @@ describe('a session that was silent past its dead time', () => {
   })
 
   test('finds out which of its locks were ended meanwhile, even if no message says so', async () => {
-    const world = new World()
-    const faults = new Faults()
-    const client = await world.client({ faults })
-    const lock = await client.acquire('x', { timeout: '60s' })
-    const other = await world.client()
-    faults.onPush = () => {}
-    await other.inspection.forceUnlock('x', { adminAgentId: 'admin', reason: 'test' })
-    const over = world.clock.sleep(9_000)
+    const { world, faults, lock, over } = await endedUnheard()
     faults.onApply = async (_batch, apply) => {
       await over
       return { ...(await apply()), messages: [] }
@@ -92,14 +98,7 @@ describe('a session that was silent past its dead time', () => {
   })
 
   test('asks again for its locks where the store refuses to say which of them stand', async () => {
-    const world = new World()
-    const faults = new Faults()
-    const client = await world.client({ faults })
-    const lock = await client.acquire('x', { timeout: '60s' })
-    const other = await world.client()
-    faults.onPush = () => {}
-    await other.inspection.forceUnlock('x', { adminAgentId: 'admin', reason: 'test' })
-    const over = world.clock.sleep(9_000)
+    const { world, faults, lock, over } = await endedUnheard()
     let refusals = 0
     faults.onApply = async ({ steps }, apply) => {
       await over
